@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,6 +41,9 @@ class Value(BaseModel):
         return type(self).model_validate({**dict(self), **changes})
 
 
+V = TypeVar("V", bound=Value)
+
+
 def canonical_json(data: Any) -> str:
     """Canonical JSON of plain data; NaN and infinity are refused (ValueError)."""
     return json.dumps(
@@ -48,7 +51,7 @@ def canonical_json(data: Any) -> str:
     )
 
 
-def parse[V: Value](model: type[V], data: Any, where: str) -> V:
+def parse(model: type[V], data: Any, where: str) -> V:
     """Validate plain data as ``model``; the error names file, field, what was found, what is allowed.
 
     Raises:
