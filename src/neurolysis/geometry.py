@@ -8,6 +8,7 @@ Everything inside the program lives in this frame; readers convert at the edge
 from __future__ import annotations
 
 import hashlib
+import itertools
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -142,7 +143,7 @@ class Curve(Value):
         points = np.asarray(points_mm, float)
         best = np.full(points.shape[:-1], np.inf)
         vertices = self.as_array()
-        for start, end in zip(vertices[:-1], vertices[1:], strict=True):
+        for start, end in itertools.pairwise(vertices):
             best = np.minimum(best, segment_distance_mm(points, start, end))
         return best
 
@@ -226,9 +227,7 @@ class Volume(BaseModel):
     def contains(self, points_mm: ArrayLike) -> NDArray[np.bool_]:
         """Which points (..., 3) lie within the voxels' outer faces, (...,)."""
         index = self.to_index(points_mm)
-        inside: NDArray[np.bool_] = np.all(
-            (index >= -0.5) & (index <= np.array(self.shape) - 0.5), axis=-1
-        )
+        inside: NDArray[np.bool_] = np.all((index >= -0.5) & (index <= np.array(self.shape) - 0.5), axis=-1)
         return inside
 
     def sample(self, points_mm: ArrayLike, *, order: int = 1, outside: float = 0.0) -> NDArray[Any]:

@@ -46,9 +46,7 @@ V = TypeVar("V", bound=Value)
 
 def canonical_json(data: Any) -> str:
     """Canonical JSON of plain data; NaN and infinity are refused (ValueError)."""
-    return json.dumps(
-        data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def parse(model: type[V], data: Any, where: str) -> V:
