@@ -210,7 +210,8 @@ class Volume(BaseModel):
     @cached_property
     def inverse_affine(self) -> FloatArray:
         """(4, 4) from LPS mm to voxel index."""
-        return np.linalg.inv(self.affine)
+        inverse: FloatArray = np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
+        return inverse
 
     def to_lps(self, index: ArrayLike) -> FloatArray:
         """Voxel indices (..., 3) to LPS mm (..., 3)."""

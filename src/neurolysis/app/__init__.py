@@ -1,0 +1,1 @@
+"""One function per user action: load, compute, check approval, write atomically."""

@@ -1,0 +1,182 @@
+"""Case: what is known of the patient, and which nerve is to be treated.
+
+A case folder holds ``case.yaml`` (this model) and the images it names; paths are relative to the
+folder. Nothing here is computed: a field that is absent is unknown, never "fine".
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from neurolysis.geometry import Point
+from neurolysis.quantity import Quantity, Value
+
+Side = Literal["left", "right", "midline"]
+
+
+class Patient(Value):
+    """The person; no name, no number: ``id`` is the site's pseudonym."""
+
+    id: str = Field(min_length=1)
+    birth_year: int | None = Field(default=None, ge=1900, le=2100)
+    sex: Literal["female", "male", "other", "unknown"] = "unknown"
+    weight_kg: float | None = Field(default=None, gt=0, le=400)
+    weight_date: date | None = None
+    height_cm: float | None = Field(default=None, gt=30, le=250)
+    pregnant: bool | None = None
+    deceased: bool | None = None
+
+
+class Finding(Value):
+    """One dated statement: history, examination, test or laboratory value."""
+
+    kind: Literal["history", "exam", "test", "laboratory"]
+    name: str = Field(min_length=1)
+    result: str = Field(min_length=1)
+    value: float | None = None
+    unit: str = ""
+    side: Side | None = None
+    level: str | None = None
+    observed: date | None = None
+
+
+class Medication(Value):
+    """A drug as recorded: dose as written, never converted here."""
+
+    name: str = Field(min_length=1)
+    dose: str = ""
+    stopped: date | None = None
+
+
+class Score(Value):
+    """A questionnaire's total, with its own range."""
+
+    instrument: str = Field(min_length=1)
+    total: float
+    minimum: float
+    maximum: float
+    observed: date | None = None
+
+    @model_validator(mode="after")
+    def _within_range(self) -> Self:
+        if not self.minimum <= self.total <= self.maximum:
+            raise ValueError(f"total {self.total} outside [{self.minimum}, {self.maximum}]")
+        return self
+
+
+class Implant(Value):
+    """A device or metal in the body; ``distance_mm`` from the planned tip when known."""
+
+    name: str = Field(min_length=1)
+    electronic: bool
+    distance_mm: float | None = Field(default=None, ge=0)
+    material: str = ""
+
+
+class ImageSource(Value):
+    """The planning image: a NIfTI file or a folder of DICOM files, relative to the case folder.
+
+    ``contrast`` says whether vessels are enhanced: on a contrast scan brightness alone never makes
+    bone. ``None`` is unknown and is treated as contrast.
+    """
+
+    path: str = Field(min_length=1)
+    modality: Literal["CT", "MR"] = "CT"
+    contrast: bool | None = None
+    series_uid: str | None = None
+    attribution: str = ""
+
+
+class LabelSource(Value):
+    """A label map on the image's grid, with the scheme that names its numbers."""
+
+    path: str = Field(min_length=1)
+    scheme: str = Field(min_length=1)
+    origin: str = Field(default="", description="who or what made the labels")
+    reviewed: bool = False
+
+
+class GivenNerve(Value):
+    """A nerve drawn by the user, LPS millimetres."""
+
+    name: str = Field(min_length=1)
+    points_mm: tuple[Point, ...] = Field(min_length=2)
+    radius_mm: Quantity
+    position_sd_mm: Quantity
+
+
+class GivenStructure(Value):
+    """A structure at risk given as labels in a label map, with the catalogue kind that sets limits."""
+
+    name: str = Field(min_length=1)
+    kind: str = Field(min_length=1, description="a kind of the limits catalogue")
+    label_path: str = Field(min_length=1)
+    label_values: tuple[int, ...] = Field(min_length=1)
+
+
+class Target(Value):
+    """What is to be treated, named three ways so that a wrong level cannot hide.
+
+    ``nerve`` is an id of the nerve catalogue; ``bony_level`` the vertebra it crosses; ``joint`` the
+    joint it serves. ``level_counted`` says how the level was established; ``None`` is uncounted.
+    """
+
+    nerve: str = Field(min_length=1)
+    side: Side
+    bony_level: str = Field(min_length=1)
+    joint: str = Field(min_length=1)
+    level_counted: str | None = None
+    transitional_vertebra: bool | None = None
+
+
+class GivenPlacement(Value):
+    """An instrument laid by the user: tip, and a second point up the shaft towards the hub."""
+
+    instrument: str = Field(min_length=1)
+    tip_mm: Point
+    towards_hub_mm: Point
+    rotation_deg: float = Field(default=0.0, ge=-360, le=360)
+
+
+class Treatment(Value):
+    """How it is to be treated: a technique and its protocol's fields, validated by the technique."""
+
+    technique: str = Field(min_length=1)
+    protocol: dict[str, str | float | int | bool | None] = Field(default_factory=dict)
+    instrument: str = Field(min_length=1)
+    generator: str | None = None
+    placements: tuple[GivenPlacement, ...] = ()
+    return_pad_site: str | None = None
+    return_path_resistance_ohm: Quantity | None = None
+    fluid_at_tip_ml: float | None = Field(default=None, ge=0)
+    fluid_name: str = ""
+
+
+class Case(Value):
+    """One patient's case, step 0 of everything."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    demonstration: bool = False
+    patient: Patient
+    complaint: str = ""
+    conditions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    medications: tuple[Medication, ...] = ()
+    allergies: tuple[str, ...] | None = None
+    implants: tuple[Implant, ...] | None = None
+    scores: tuple[Score, ...] = ()
+    image: ImageSource | None = None
+    labels: tuple[LabelSource, ...] = ()
+    nerves: tuple[GivenNerve, ...] = ()
+    structures: tuple[GivenStructure, ...] = ()
+    skin_depth_mm: float | None = Field(
+        default=None, gt=0, le=300, description="skin to target along the needle, if measured"
+    )
+    target: Target | None = None
+    treatment: Treatment | None = None
+    notes: str = ""

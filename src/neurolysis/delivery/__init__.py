@@ -1,0 +1,1 @@
+"""Step 4: the techniques, each one module that registers a Technique."""

@@ -1,0 +1,134 @@
+"""What a technique is: one module registers one :class:`Technique`, and everything else is generated.
+
+The command ``simulate``, the report's section, the page's form and the comparison table read this
+record; none of them knows a technique by name. Adding one touches its module, its data and its tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Literal
+from typing import Protocol as Interface
+
+from pydantic import BaseModel
+
+from neurolysis.errors import UnknownNameError
+from neurolysis.exposure import Exposure
+from neurolysis.plan import Notice, Numerics, Plan, Protocol
+from neurolysis.quantity import Quantity, Value
+from neurolysis.scene import Scene
+
+
+class Progress(Interface):
+    """Called with the done fraction (0 to 1) and what is being done; may raise to cancel."""
+
+    def __call__(self, fraction: float, message: str) -> None: ...  # noqa: D102
+
+
+def silent(fraction: float, message: str) -> None:
+    """A progress that shows nothing."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of ``neurolysis simulate NAME``; ``default`` None means it must be given."""
+
+    name: str
+    kind: type[float] | type[int] | type[str] | type[bool]
+    help: str
+    default: float | int | str | bool | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of the report: series of the exposure against time, on one axis of one unit."""
+
+    title: str
+    unit: str
+    series: tuple[tuple[str, str], ...]
+    """Pairs of series name in ``Exposure.series`` and label."""
+
+
+class ValidationRow(Value):
+    """A published measurement beside what the model gives for it.
+
+    ``simulated`` holds one text per assumed input (for instance the starting temperature);
+    ``verdict`` "cannot say" where an input of the measurement is unknown, "not computable" where it
+    is missing altogether.
+    """
+
+    id: str
+    source: str
+    quantity: str
+    measured: str
+    simulated: Mapping[str, str]
+    criterion: str
+    verdict: Literal["pass", "fail", "cannot say", "not computable"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One way of treating a nerve.
+
+    Attributes:
+        name: the id used in cases, commands and hashes.
+        title: what people read.
+        protocol: the recipe's model.
+        expose: simulates a plan in a scene.
+        notices: rules that can be checked before simulation (place, setting, devices).
+        summary: the setting in words, as (label, value) pairs for the report's first page.
+        assumptions: numbers without a source that this plan uses; named on the report's first page.
+        charts: what the report draws against time.
+        options: options of the command ``simulate``.
+        simulate: runs ``simulate`` from option values; returns plain data for ``--json``.
+        simulate_case: runs a bench case file (plain data) of this technique.
+        validate: the published measurements the model is held against.
+        schemas: further published schemas, by name.
+    """
+
+    name: str
+    title: str
+    protocol: type[Protocol]
+    expose: Callable[[Scene, Plan, Progress], Exposure]
+    notices: Callable[[Scene, Plan], tuple[Notice, ...]]
+    summary: Callable[[Plan], tuple[tuple[str, str], ...]]
+    assumptions: Callable[[Scene, Plan], tuple[tuple[str, Quantity], ...]]
+    charts: tuple[Chart, ...]
+    options: tuple[Option, ...]
+    simulate: Callable[[Mapping[str, Any], Mapping[str, str], Progress], dict[str, Any]]
+    simulate_case: Callable[[Mapping[str, Any], bool, str, Progress], dict[str, Any]]
+    validate: Callable[[Progress], Sequence[ValidationRow]]
+    schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    default_numerics: Numerics = field(default_factory=Numerics)
+
+
+def techniques() -> dict[str, Technique]:
+    """Every technique by name: each module or package of this folder that defines ``TECHNIQUE``."""
+    import neurolysis.delivery
+
+    found: dict[str, Technique] = {}
+    for module in iter_modules(neurolysis.delivery.__path__, "neurolysis.delivery."):
+        item = getattr(import_module(module.name), "TECHNIQUE", None)
+        if isinstance(item, Technique):
+            found[item.name] = item
+    return found
+
+
+def technique(name: str) -> Technique:
+    """One technique; UnknownNameError lists the registered ones."""
+    known = techniques()
+    if name not in known:
+        raise UnknownNameError("unknown technique", found=name, allowed=sorted(known))
+    return known[name]
+
+
+def protocol_models() -> dict[str, type[Protocol]]:
+    """Protocol models by technique name, for reading plans."""
+    return {name: item.protocol for name, item in techniques().items()}

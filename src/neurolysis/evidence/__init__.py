@@ -1,0 +1,1 @@
+"""Cited data and how to ask it; every number has a source."""

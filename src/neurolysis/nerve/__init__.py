@@ -1,0 +1,1 @@
+"""Nerves: the catalogue, injury along the course."""

@@ -1,0 +1,1 @@
+"""Grids, solvers and damage kinetics; knows no patient and no brand. SI units."""

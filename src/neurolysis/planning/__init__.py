@@ -1,0 +1,1 @@
+"""Strings the steps together: scene, plan, simulation, injury, rules."""
