@@ -12,6 +12,8 @@ from neurolysis.geometry import Curve, Point, Volume
 from neurolysis.quantity import Quantity, Value, canonical_json
 
 Review = Literal["given", "reviewed", "derived, unreviewed"]
+AIR = "air"
+"""The tissue name that is outside every solver's domain and so needs no properties."""
 FibreClass = Literal["A-alpha", "A-beta", "A-delta", "B", "C"]
 
 
@@ -163,7 +165,7 @@ class Scene(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        missing = set(self.tissues.names) - set(self.properties)
+        missing = set(self.tissues.names) - set(self.properties) - {AIR}
         if missing:
             raise ValueError(f"no properties for tissues {sorted(missing)}")
         self.image.require_same_frame(self.tissues.volume)
