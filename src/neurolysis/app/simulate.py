@@ -1,0 +1,106 @@
+"""Simulate a technique outside any patient: from options, or from a bench case file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neurolysis.app.files import read_json
+from neurolysis.delivery.technique import Option, Progress, Technique, silent, technique
+from neurolysis.errors import InputError, UnknownNameError
+
+
+def simulate(
+    name: str,
+    values: Mapping[str, Any],
+    settings: Iterable[str] = (),
+    *,
+    axisymmetric: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Simulate technique ``name`` with option values.
+
+    Args:
+        name: a registered technique.
+        values: option name to value; an option left at None takes its default.
+        settings: ``name=value`` texts, each replacing one property.
+        axisymmetric: solve in (r, z) where the technique can.
+        progress: called with the done fraction and what is being done.
+
+    Returns:
+        Plain data, ready for JSON.
+
+    Raises:
+        UnknownNameError: the technique, an option's choice, or a property.
+        InputError: an option that is missing, or a value out of range.
+    """
+    item = technique(name)
+    complete = complete_values(item, values)
+    overrides = read_settings(settings)
+    return item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
+
+
+def simulate_file(
+    name: str, file: Path, *, axisymmetric: bool = False, progress: Progress = silent
+) -> dict[str, Any]:
+    """Simulate technique ``name`` as a bench case file says; every number comes from the file.
+
+    Raises:
+        InputError: the file, with the field that is wrong.
+    """
+    item = technique(name)
+    data = read_json(file)
+    if not isinstance(data, dict):
+        raise InputError("a bench case is one JSON object", where=str(file), found=type(data).__name__)
+    return item.simulate_case(data, axisymmetric, str(file), progress)
+
+
+def complete_values(item: Technique, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of every option of a technique: as given, else the default.
+
+    Raises:
+        InputError: listing the options that must be given; UnknownNameError: a choice.
+    """
+    known = {option.name for option in item.options}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UnknownNameError("no such option", found=", ".join(unknown), allowed=sorted(known))
+    complete = {option.name: values.get(option.name) for option in item.options}
+    complete = {
+        option.name: option.default if complete[option.name] is None else complete[option.name]
+        for option in item.options
+    }
+    missing = [flag(option) for option in item.options if option.required and complete[option.name] is None]
+    if missing:
+        raise InputError("these options must be given", found="nothing", allowed=missing)
+    for option in item.options:
+        _require_choice(option, complete[option.name])
+    return complete
+
+
+def _require_choice(option: Option, value: object) -> None:
+    if option.choices and value is not None and str(value) not in option.choices:
+        raise UnknownNameError("not a choice", where=flag(option), found=value, allowed=option.choices)
+
+
+def flag(option: Option) -> str:
+    """The option as it is typed: ``tip_mm`` is ``--tip-mm``."""
+    return "--" + option.name.replace("_", "-")
+
+
+def read_settings(settings: Iterable[str]) -> dict[str, str]:
+    """``name=value`` texts as a mapping; a name given twice is refused.
+
+    Raises:
+        InputError: a text without '=', without a name or a value, or a name given twice.
+    """
+    found: dict[str, str] = {}
+    for text in settings:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise InputError("a property is set as name=value", where="--set", found=text)
+        if name in found:
+            raise InputError("a property is set twice", where="--set", found=name)
+        found[name] = value
+    return found

@@ -1,0 +1,307 @@
+"""A whole treatment: steps of potential, heat, controller and damage, in compiled chunks.
+
+The host loops over chunks of equal length (one compiled program for any duration), so that progress
+can be shown and the run cancelled or ended between chunks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurolysis.errors import SolverError
+from neurolysis.physics.backend import load_jax
+from neurolysis.physics.bioheat import (
+    Drive,
+    Heat,
+    allowed_v2,
+    enthalpy,
+    heat_operator,
+    living_perfusion,
+    sensor_adjoint,
+    sensor_values,
+    step_temperature,
+)
+from neurolysis.physics.damage import NOTHING, accumulate_cem, accumulate_damage
+from neurolysis.physics.potential import conductivity, solve_potential, steam_fraction
+from neurolysis.physics.problem import Limits, Problem, Steps
+
+jax = load_jax()
+import jax.numpy as jnp  # noqa: E402
+
+Array = Any
+CHUNK = 8
+"""Steps per compiled chunk."""
+
+
+class State(NamedTuple):
+    """What is carried from step to step; ``energy`` float64 (6,) J: supplied, metabolic, and out at
+    the boundary, by perfusion, by coolant, by the needle's end."""
+
+    temperature: Array
+    before: Array
+    dt_before: Array
+    unit_potential: Array
+    joule: Array
+    conductance: Array
+    adjoint: Array
+    ln_damage: Array
+    cem: Array
+    peak: Array
+    tripped: Array
+    energy: Array
+
+
+class Trace(NamedTuple):
+    """Reported for each step: sensors C, then circuit voltage V, power W and impedance ohm."""
+
+    sensors: Array
+    voltage: Array
+    power: Array
+    impedance: Array
+    hottest: Array
+    potential_iterations: Array
+    heat_iterations: Array
+    residual: Array
+
+
+def initial_state(p: Problem) -> State:
+    """Everything at the starting temperature, nothing applied yet."""
+    dtype = p.volumes.dtype
+    zero = jnp.zeros(p.volumes.shape, dtype)
+    start = jnp.full(p.volumes.shape, p.start_c, dtype)
+    damage = jnp.full((len(p.damage_energy), *p.volumes.shape), NOTHING, dtype)
+    one = jnp.ones((), dtype)
+    return State(
+        temperature=start,
+        before=start,
+        dt_before=one,
+        unit_potential=jnp.asarray(p.held, dtype),
+        joule=zero,
+        conductance=one,
+        adjoint=zero,
+        ln_damage=damage,
+        cem=zero,
+        peak=start,
+        tripped=jnp.asarray(False),
+        energy=jnp.zeros(6, jnp.float64),
+    )
+
+
+def _energy_gain(p: Problem, heat: Heat, power: Array, t: Array, dt: Array) -> Array:
+    def total(x: Array) -> Array:
+        return jnp.sum((p.heat_free * x).astype(jnp.float64))
+
+    # Cells held at the boundary temperature take heat through the links to them.
+    moved = _held_flux(p, heat, t)
+    return dt.astype(jnp.float64) * jnp.stack(
+        [
+            power.astype(jnp.float64),
+            total(p.materials.metabolic),
+            total(p.heat_ground * (t - p.heat_ground_c)) + moved,
+            total(heat.perfusion * (t - p.blood_c)),
+            total(p.coolant * (t - p.coolant_c)),
+            total(p.needle_end * (t - p.start_c)),
+        ]
+    )
+
+
+def _held_flux(p: Problem, heat: Heat, t: Array) -> Array:
+    from neurolysis.physics.linear import apply_operator
+
+    flux = apply_operator(heat.diagonal - _own(p, heat), heat.padded, t)
+    return -jnp.sum(((1 - p.heat_free) * flux).astype(jnp.float64))
+
+
+def _own(p: Problem, heat: Heat) -> Array:
+    return heat.perfusion + p.heat_ground + p.needle_end + p.coolant
+
+
+def _extrapolated(p: Problem, state: State, step: Steps, vaporises: bool) -> Array:
+    ratio = jnp.where(step.history[2] != 0, step.dt / state.dt_before, 0.0)
+    guess = state.temperature + ratio * (state.temperature - state.before)
+    if vaporises:
+        # Across boiling an extrapolation overshoots; start from where the tissue is.
+        guess = jnp.where(steam_fraction(p, guess) > 0, state.temperature, guess)
+    return guess
+
+
+def _advance(
+    p: Problem, limits: Limits, tolerance: Array, vaporises: bool, state: State, step: Steps
+) -> tuple[State, Trace]:
+    guess = _extrapolated(p, state, step, vaporises)
+    u, joule, conductance, potential_iterations = jax.lax.cond(
+        step.refresh > 0,
+        lambda: solve_potential(p, conductivity(p, guess), state.unit_potential, tolerance),
+        lambda: (state.unit_potential, state.joule, state.conductance, jnp.asarray(0)),
+    )
+    a0, a1, a2 = step.history[0], step.history[1], step.history[2]
+    heat = heat_operator(p, living_perfusion(p, state.ln_damage), a0 / step.dt)
+    content = (a1 * enthalpy(p, state.temperature) + a2 * enthalpy(p, state.before)) / step.dt
+    adjoint = sensor_adjoint(p, heat, state.adjoint, tolerance)
+
+    whole = 1.0 / conductance + limits.path_ohm
+    out_of_range = (whole < limits.low_ohm) | (whole > limits.high_ohm)
+    tripped = state.tripped | (out_of_range & (step.mode > 0))
+    drive = Drive(step.mode, step.value, step.ceiling, step.duty, jnp.where(tripped, 0.0, 1.0))
+    drive = drive._replace(on=drive.on.astype(guess.dtype))
+
+    def choose(sensed: Array, per_v2: Array) -> Array:
+        v2 = allowed_v2(limits, drive, conductance, (drive.value - sensed) / per_v2) * drive.duty
+        below_ceiling = jnp.maximum((drive.ceiling - sensed) / per_v2, 0.0)
+        return jnp.minimum(v2, below_ceiling).astype(guess.dtype)
+
+    solved = step_temperature(p, heat, content, joule, guess, choose, adjoint, tolerance, vaporises)
+    new = solved.temperature
+    at_tip = solved.v2 * conductance
+    after = State(
+        temperature=new,
+        before=state.temperature,
+        dt_before=step.dt,
+        unit_potential=u,
+        joule=joule,
+        conductance=conductance,
+        adjoint=adjoint,
+        ln_damage=accumulate_damage(p, state.ln_damage, state.temperature, new, step.dt),
+        cem=state.cem + accumulate_cem(p, state.temperature, new, step.dt),
+        peak=jnp.maximum(state.peak, new),
+        tripped=tripped,
+        energy=state.energy + _energy_gain(p, heat, at_tip, new, step.dt),
+    )
+    series = 1 + limits.path_ohm * conductance
+    trace = Trace(
+        sensors=sensor_values(p, new),
+        voltage=jnp.sqrt(solved.v2 / jnp.maximum(step.duty, 1e-6)) * series,
+        power=at_tip * series,
+        impedance=whole,
+        hottest=jnp.max(new),
+        potential_iterations=potential_iterations,
+        heat_iterations=solved.iterations,
+        residual=solved.residual,
+    )
+    return after, trace
+
+
+def _run_chunk(
+    p: Problem, limits: Limits, tolerance: Array, state: State, steps: Steps, *, vaporises: bool
+) -> tuple[State, Trace]:
+    def body(carry: State, step: Steps) -> tuple[State, Trace]:
+        idle = Trace(
+            sensor_values(p, carry.temperature),
+            *[jnp.zeros((), p.volumes.dtype)] * 4,
+            jnp.asarray(0),
+            jnp.asarray(0),
+            jnp.zeros((), p.volumes.dtype),
+        )
+        return jax.lax.cond(
+            step.active > 0,
+            lambda: _advance(p, limits, tolerance, vaporises, carry, step),
+            lambda: (carry, idle),
+        )
+
+    return jax.lax.scan(body, state, steps)
+
+
+run_chunk = jax.jit(_run_chunk, static_argnames=("vaporises",))
+
+
+def pad_steps(steps: Steps, multiple: int = CHUNK) -> Steps:
+    """Steps padded with inactive ones to a multiple of the chunk length."""
+    missing = -len(steps.dt) % multiple
+
+    def padded(x: Array) -> Array:
+        return np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x
+
+    filled = Steps(*[padded(np.asarray(x)) for x in steps])
+    active = filled.active.copy()
+    active[len(steps.dt) :] = 0
+    return filled._replace(active=active)
+
+
+class Result(NamedTuple):
+    """Fields at the end (NumPy, grid shape) and traces (n_steps, ...); seconds solving and compiling."""
+
+    state: State
+    trace: Trace
+    time_s: Array
+    stored_j: float
+    elapsed_s: float
+    compile_s: float
+
+
+def run(
+    p: Problem,
+    limits: Limits,
+    steps: Steps,
+    *,
+    tolerance: float = 1e-5,
+    vaporises: bool = False,
+    progress: Callable[[float, str], None] | None = None,
+    cooldown: Callable[[int], Steps] | None = None,
+    cooldown_to_c: float | None = None,
+) -> Result:
+    """Run the steps; then, with ``cooldown``, go on power-off until the first sensor is cool.
+
+    Args:
+        cooldown: chunk number -> steps (CHUNK of them) with the power off.
+
+    Raises:
+        SolverError: when a solve did not converge or a field is not finite.
+    """
+    device = jax.tree.map(jnp.asarray, p)
+    state = initial_state(device)
+    first = _enthalpy_sum(device, state)
+    filled = pad_steps(steps)
+    began = time.perf_counter()
+    program = _compiled(device, limits, tolerance, state, _chunk(filled, 0), vaporises)
+    compile_s = time.perf_counter() - began
+    began = time.perf_counter()
+    traces, dts = [], []
+    for start in range(0, len(filled.dt), CHUNK):
+        part = _chunk(filled, start)
+        state, trace = program(device, limits, tolerance, state, part)
+        traces.append(jax.tree.map(np.asarray, trace))
+        dts.append(np.where(part.active > 0, part.dt, np.nan))
+        if progress is not None:
+            progress(min(1.0, (start + CHUNK) / len(filled.dt)), "heating")
+    for number in range(64 if cooldown and cooldown_to_c is not None else 0):
+        if float(traces[-1].sensors[-1, 0]) <= float(cooldown_to_c or 0):
+            break
+        part = cooldown(number)  # type: ignore[misc]
+        state, trace = program(device, limits, tolerance, state, part)
+        traces.append(jax.tree.map(np.asarray, trace))
+        dts.append(np.asarray(part.dt))
+    stored = _enthalpy_sum(device, state) - first
+    elapsed = time.perf_counter() - began
+    return _collect(state, traces, np.concatenate(dts), stored, elapsed, compile_s)
+
+
+def _chunk(steps: Steps, start: int) -> Steps:
+    return Steps(*[np.asarray(x)[start : start + CHUNK] for x in steps])
+
+
+def _compiled(
+    p: Problem, limits: Limits, tolerance: float, state: State, part: Steps, vaporises: bool
+) -> Any:
+    lowered = run_chunk.lower(p, limits, tolerance, state, part, vaporises=vaporises)
+    return partial(lowered.compile())
+
+
+def _enthalpy_sum(p: Problem, state: State) -> float:
+    return float(jnp.sum((p.heat_free * enthalpy(p, state.temperature)).astype(jnp.float64)))
+
+
+def _collect(
+    state: State, traces: list[Trace], dts: Array, stored: float, elapsed: float, compile_s: float
+) -> Result:
+    joined = Trace(*[np.concatenate(parts) for parts in zip(*traces, strict=True)])
+    kept = ~np.isnan(dts)
+    trace = Trace(*[x[kept] for x in joined])
+    final = jax.tree.map(np.asarray, state)
+    if not np.isfinite(final.temperature).all() or not np.isfinite(trace.power).all():
+        raise SolverError("the temperature field is not finite", where="heat solver")
+    return Result(final, trace, np.cumsum(dts[kept]), stored, elapsed, compile_s)
