@@ -180,6 +180,9 @@ class Model(Protocol):
     def dot(self, a: Array, b: Array) -> float:
         """Inner product of a dual vector and a coefficient vector."""
 
+    def nodal(self, theta: Array) -> Array:
+        """Theta at the nodes where damage is counted."""
+
 
 @dataclass
 class Outcome:
@@ -194,7 +197,7 @@ class Outcome:
 def treat(model: Model, case: Case, steps: list[Step]) -> Outcome:
     """Run the treatment: potential, ideal controller by the adjoint, heat, damage."""
     theta = model.zero()
-    before, old_rate = theta, case.damage_rate(theta)
+    before, old_rate = theta, case.damage_rate(model.nodal(theta))
     omega = np.zeros_like(old_rate)
     load, conductance = model.refresh(theta)
     impedance = [(0.0, 1 / conductance)]
@@ -210,7 +213,7 @@ def treat(model: Model, case: Case, steps: list[Step]) -> Outcome:
         v2 = max(wanted / model.dot(response, load), 0.0)
         voltage.append(v2**0.5)
         theta, before = model.solve(step.rate, history + v2 * load, guess), theta
-        new_rate = case.damage_rate(theta)
+        new_rate = case.damage_rate(model.nodal(theta))
         omega += 0.5 * step.dt * (old_rate + new_rate)
         old_rate = new_rate
     return Outcome(theta, omega, impedance, voltage)

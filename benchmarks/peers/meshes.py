@@ -16,13 +16,15 @@ from common import Array, Case
 
 @dataclass(frozen=True)
 class Grading:
-    """Cell sizes (m): at the tip, at the ring; growth per metre of distance, and the largest size."""
+    """Cell sizes (m): at the tip, at the ring, at the shaft (in three dimensions, before drawing out);
+    growth per metre of distance, and the largest size."""
 
     tip: float
     ring: float
     growth: float
     largest: float
     ring_growth: float
+    shaft: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,111 @@ def axisymmetric_mesh(case: Case, g: Grading) -> SimplexMesh:
     mesh = _read(gmsh, 2, 9, 6, lambda entity: entity == needle)
     assert tissue != needle
     return SimplexMesh(mesh.points[:, :2], mesh.cells, mesh.needle)
+
+
+def _stretched(case: Case, z: Array, straight: float, length: float) -> Array:
+    """Height in the domain of a height in the drawing; the same up to ``straight`` from the middle."""
+    beyond = np.maximum(np.abs(z) - straight, 0.0)
+    return np.sign(z) * (np.minimum(np.abs(z), straight) + length * np.expm1(beyond / length))
+
+
+def solid_mesh(case: Case, g: Grading, *, stretch: float | None) -> SimplexMesh:
+    """Tetrahedra in the whole cylinder.
+
+    Beyond the tip the cells are drawn out along the needle (``stretch``: length in m over which the
+    spacing grows by e; None: not at all), since along the shaft nothing changes quickly.
+    """
+    gmsh = _start("solid")
+    occ, radius, end = gmsh.model.occ, case.needle_radius, case.active_end_z
+    length, straight = stretch or 1e3, case.tip_length / 2 + 2e-3
+    top = straight + length * float(np.log1p((case.half_length - straight) / length))
+    ball = case.apex_z + radius
+    gmsh.option.setNumber("Geometry.Tolerance", 1e-9)
+    scale = 1e3  # drawn in millimetres
+    box = occ.addCylinder(0, 0, -top * scale, 0, 0, 2 * top * scale, case.radius * scale)
+    shaft = occ.addCylinder(0, 0, end * scale, 0, 0, (top - end) * scale, radius * scale)
+    tip = occ.addCylinder(0, 0, ball * scale, 0, 0, (end - ball) * scale, radius * scale)
+    sphere = occ.addSphere(0, 0, ball * scale, radius * scale)
+    tip_parts, _ = occ.fuse([(3, tip)], [(3, sphere)])
+    occ.fragment([(3, box)], [(3, shaft), *tip_parts])
+    occ.synchronize()
+    limit = 1.5 * radius * scale
+    thin = {
+        tag
+        for _, tag in gmsh.model.getEntities(3)
+        if gmsh.model.getBoundingBox(3, tag)[3] < limit
+    }
+
+    def wanted(d: int, t: int, x: float, y: float, z: float, lc: float) -> float:
+        r = np.hypot(x, y) / scale
+        along = g.shaft + g.growth * max(r - radius, 0.0)
+        return min(float(cell_size(case, g, r, z / scale)), along) * scale
+
+    gmsh.model.mesh.setSizeCallback(wanted)
+    gmsh.option.setNumber("Mesh.Algorithm3D", 1)
+    gmsh.option.setNumber("Mesh.Optimize", 1)
+    gmsh.model.mesh.generate(3)
+    gmsh.model.mesh.setOrder(2)
+    mesh = _read(gmsh, 3, 11, 10, lambda entity: entity in thin)
+    points = mesh.points / scale
+    points[:, 2] = _stretched(case, points[:, 2], straight, length)
+    _straighten(points, mesh.cells, 1.5 * radius)
+    return SimplexMesh(points, mesh.cells, mesh.needle)
+
+
+def _straighten(points: Array, cells: Array, beyond: float) -> None:
+    """Make the edges farther from the axis than ``beyond`` straight: curved flat cells fold over."""
+    corners = cells.shape[1] - len(EDGES[cells.shape[1]])
+    for k, (i, j) in enumerate(EDGES[cells.shape[1]]):
+        a, b, middle = cells[:, i], cells[:, j], cells[:, corners + k]
+        far = np.hypot(points[middle, 0], points[middle, 1]) > beyond
+        points[middle[far]] = 0.5 * (points[a[far]] + points[b[far]])
+
+
+EDGES = {6: ((0, 1), (1, 2), (2, 0)), 10: ((0, 1), (1, 2), (2, 0), (3, 0), (2, 3), (1, 3))}
+"""Vertices of the edge that each mid-edge node lies on, in Gmsh's order."""
+
+
+class Sampler:
+    """Values of nodal second-order fields at points, found by the nearest cell centres.
+
+    Cells are taken as straight when a point is located; only cells at the needle are curved, by a few
+    micrometres.
+    """
+
+    def __init__(self, mesh: SimplexMesh, candidates: int = 60) -> None:
+        from scipy.spatial import cKDTree
+
+        self.dim = mesh.points.shape[1]
+        self.cells = mesh.cells
+        corners = mesh.points[mesh.cells[:, : self.dim + 1]]
+        self.origin = corners[:, 0]
+        self.inverse = np.linalg.inv(np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2))
+        self.tree = cKDTree(corners.mean(axis=1))
+        self.candidates = min(candidates, len(corners))
+
+    def locate(self, x: Array) -> tuple[Array, Array]:
+        """Cell and barycentric coordinates of points (n, dim)."""
+        cell = np.empty(len(x), dtype=np.int64)
+        weights = np.empty((len(x), self.dim + 1))
+        for begin in range(0, len(x), 20_000):
+            part = slice(begin, begin + 20_000)
+            near = self.tree.query(x[part], self.candidates)[1]
+            local = np.einsum("nkij,nkj->nki", self.inverse[near], x[part, None] - self.origin[near])
+            bary = np.concatenate([1 - local.sum(axis=2, keepdims=True), local], axis=2)
+            best = bary.min(axis=2).argmax(axis=1)
+            row = np.arange(len(best))
+            cell[part], weights[part] = near[row, best], bary[row, best]
+        return cell, weights
+
+    def shape(self, x: Array) -> tuple[Array, Array]:
+        """Mesh points and shape functions (n, nodes per cell) at points (n, dim)."""
+        cell, w = self.locate(x)
+        pairs = EDGES[self.cells.shape[1]]
+        parts = [w * (2 * w - 1)] + [4 * w[:, [a]] * w[:, [b]] for a, b in pairs]
+        return self.cells[cell], np.concatenate(parts, axis=1)
+
+    def values(self, x: Array, *fields: Array) -> list[Array]:
+        """Fields (one value per mesh point) at points (n, dim)."""
+        nodes, shape = self.shape(x)
+        return [np.sum(shape * f[nodes], axis=1) for f in fields]

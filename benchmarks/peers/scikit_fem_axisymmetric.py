@@ -13,14 +13,15 @@ from common import Clock, arguments, emit, impedance_at, measure, peak_mb, read_
 
 def main() -> None:
     """Run and print."""
-    parser = arguments(__doc__ or "", size_mm=0.3)
+    parser = arguments(__doc__ or "", size_mm=0.5)
     options = parser.parse_args()
     case = read_case(options.case)
 
     import numpy as np
     import skfem
     from meshes import Grading, axisymmetric_mesh
-    from scikit_fem_model import DirectSolver, PlainModel, TunedModel, element_space
+    from linear_solvers import PardisoSolver, SuperLUSolver
+    from scikit_fem_model import PlainModel, TunedModel, element_space
 
     clock = Clock()
     h = options.size_mm * 1e-3
@@ -28,8 +29,11 @@ def main() -> None:
     mesh = axisymmetric_mesh(case, grading)
     mesh_s = clock.lap()
     space = element_space(mesh, 2, case)
-    kind = TunedModel if options.variant == "tuned" else PlainModel
-    model = kind(space, case, DirectSolver)
+    model = (
+        TunedModel(space, case, PardisoSolver)
+        if options.variant == "tuned"
+        else PlainModel(space, case, SuperLUSolver)
+    )
     steps = schedule(case, options)
     model.prepare(steps)
     setup_s = clock.lap()

@@ -100,9 +100,13 @@ class LabelSource(Value):
 
 
 class GivenNerve(Value):
-    """A nerve drawn by the user, LPS millimetres."""
+    """A nerve drawn by the user, LPS millimetres.
+
+    A ``name`` that is the target's id of the nerve catalogue makes it the target, on the target's side.
+    """
 
     name: str = Field(min_length=1)
+    side: Side | None = Field(default=None, description="needed unless the nerve is the target")
     points_mm: tuple[Point, ...] = Field(min_length=2)
     radius_mm: Quantity
     position_sd_mm: Quantity
@@ -133,12 +137,16 @@ class Target(Value):
 
 
 class GivenPlacement(Value):
-    """An instrument laid by the user: tip, and a second point up the shaft towards the hub."""
+    """An instrument laid by the user: tip, and a second point up the shaft towards the hub.
+
+    ``role`` "return" is the other electrode of a pair.
+    """
 
     instrument: str = Field(min_length=1)
     tip_mm: Point
     towards_hub_mm: Point
     rotation_deg: float = Field(default=0.0, ge=-360, le=360)
+    role: Literal["active", "return"] = "active"
 
 
 class Treatment(Value):

@@ -21,9 +21,19 @@ from neurolysis.quantity import Value, canonical_json
 
 FloatArray = NDArray[np.float64]
 
-Point = Annotated[
-    tuple[float, float, float], BeforeValidator(lambda v: tuple(map(float, v)) if len(v) == 3 else v)
-]
+
+def _plain_numbers(value: Any) -> Any:
+    """Numbers of an array as plain ones; what is no list of numbers is left for pydantic to refuse."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return value
+    if any(isinstance(one, bool | np.bool_) for one in value):
+        raise ValueError("a point needs three numbers, not true or false")
+    return tuple(one.item() if isinstance(one, np.generic) else one for one in value)
+
+
+Point = Annotated[tuple[float, float, float], BeforeValidator(_plain_numbers)]
 """A place in LPS millimetres."""
 
 ORTHONORMAL_TOLERANCE = 1e-4
@@ -35,7 +45,7 @@ def unit_vector(vector: ArrayLike) -> FloatArray:
     array = np.asarray(vector, dtype=float)
     norm = float(np.linalg.norm(array))
     if not np.isfinite(norm) or norm < 1e-12:
-        raise InputError("a direction needs a finite length above zero", found=list(array))
+        raise InputError("a direction needs a finite length above zero", found=array.tolist())
     return array / norm
 
 
@@ -156,6 +166,15 @@ def segment_distance_mm(points_mm: FloatArray, start_mm: FloatArray, end_mm: Flo
     return result
 
 
+def _can_change(owner: Any) -> bool:
+    """Whether the memory behind a view may still be written through ``owner``."""
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return True
+        owner = owner.base
+    return owner is not None
+
+
 class Volume(BaseModel):
     """A sampled scalar field: voxel array (i, j, k) and the affine from voxel index to LPS mm.
 
@@ -177,15 +196,19 @@ class Volume(BaseModel):
         if array.ndim != 3 or min(array.shape) < 1:
             raise ValueError(f"a volume needs three dimensions, got shape {array.shape}")
         array = np.ascontiguousarray(array)
+        if _can_change(array.base):
+            array = array.copy()
         array.setflags(write=False)
         return array
 
     @field_validator("affine", mode="before")
     @classmethod
     def _proper_affine(cls, affine: ArrayLike) -> FloatArray:
-        matrix = np.array(affine, dtype=float)
+        matrix = np.array(affine, dtype=float) + 0.0  # minus zero becomes zero: equal affines, equal hashes
         if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
             raise ValueError("an affine is a finite 4 x 4 matrix")
+        if matrix[3].tolist() != [0, 0, 0, 1]:
+            raise ValueError(f"the last row of an affine is 0, 0, 0, 1, got {matrix[3].tolist()}")
         spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         if np.any(spacing <= 0):
             raise ValueError(f"voxel spacing must be above zero, got {spacing.tolist()}")

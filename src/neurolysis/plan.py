@@ -74,7 +74,7 @@ class Numerics(Value):
     coarsest_mm: float = Field(default=4.0, gt=0.1, le=10)
     time_step_s: float = Field(default=1.0, gt=0, le=5)
     potential_every_s: float = Field(default=4.0, gt=0, le=30)
-    relative_tolerance: float = Field(default=1e-5, gt=1e-10, le=1e-2)
+    relative_tolerance: float = Field(default=1e-4, gt=1e-10, le=1e-2)
     cooldown_to_c: float | None = Field(default=43.0, gt=30, le=60)
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from neurolysis.errors import InputError
 from neurolysis.geometry import FloatArray, Volume
-from neurolysis.localization.schemes import Labels
-from neurolysis.localization.vertebra import Vertebra, bone_distance, crop, find_vertebra, outward, points_of
+from neurolysis.localization.schemes import BoolArray, Labels
+from neurolysis.localization.vertebra import (
+    BodySide,
+    Vertebra,
+    bone_distance,
+    crop,
+    find_vertebra,
+    outward,
+    points_of,
+)
 from neurolysis.scene import Landmark
 
 CLUSTER = 10
 """Contact pairs that make the landmark, as in the survey that measured the sample."""
 NEAR_MM = 60.0
-
-BodySide = Literal["left", "right"]
+MIDLINE = ("corpus", "spinous_process", "arcus")
 
 
 class Junction(BaseModel):
@@ -54,9 +59,9 @@ def find_junction(labels: Labels, level: str, side: BodySide, grid: Volume) -> J
     """
     vertebra = find_vertebra(labels, level, grid)
     process, articular = _processes(labels, level, side, grid)
-    bone = labels.bone()
-    assert bone is not None  # noqa: S101  (the processes were found in the labels)
-    small, inside = crop(grid, bone, 0.5 * (process.mean(axis=0) + articular.mean(axis=0)), NEAR_MM)
+    small, inside = crop(
+        grid, labels.bone(grid), 0.5 * (process.mean(axis=0) + articular.mean(axis=0)), NEAR_MM
+    )
     distance = bone_distance(inside, small)
     contacts, gap = _contacts(process, articular, grid)
     rim = contacts[_at_surface(contacts, distance, grid)]
@@ -64,7 +69,7 @@ def find_junction(labels: Labels, level: str, side: BodySide, grid: Volume) -> J
         raise InputError("the two processes do not meet at the surface", where=f"labels: {level} {side}")
     groove = _dorsal_cranial(rim, vertebra)
     point = to_surface(distance, groove.mean(axis=0))
-    _check_side(vertebra, point, side, labels, grid)
+    check_side(vertebra, point, side, labels, grid)
     return Junction(
         vertebra=vertebra,
         side=side,
@@ -112,9 +117,9 @@ def _contacts(process: FloatArray, articular: FloatArray, grid: Volume) -> tuple
     return middles, gap
 
 
-def _at_surface(contacts: FloatArray, distance: Volume, grid: Volume) -> FloatArray:
+def _at_surface(contacts: FloatArray, distance: Volume, grid: Volume) -> BoolArray:
     """Which contacts (n,) lie within a voxel of the bone's outer surface."""
-    result: FloatArray = distance.sample(contacts) > -float(grid.spacing_mm.mean())
+    result: BoolArray = distance.sample(contacts) > -float(grid.spacing_mm.mean())
     return result
 
 
@@ -125,25 +130,23 @@ def _dorsal_cranial(rim: FloatArray, vertebra: Vertebra) -> FloatArray:
     return result
 
 
-def _check_side(vertebra: Vertebra, point: FloatArray, side: BodySide, labels: Labels, grid: Volume) -> None:
-    """Refuse a landmark on the other side of the midline of body and spinous process."""
-    middle = [
-        vertebra.to_local(points_of(labels, part, None, vertebra.level, grid))[:, 0] for part in _MIDLINE
-    ]
-    centre = float(np.mean([one.mean() for one in middle if len(one)]))
-    lateral = float(vertebra.to_local(point)[0]) - centre
-    patient_left = float(point[0]) - float(np.array(vertebra.frame.translation_mm)[0])
-    found = "left" if lateral > 0 else "right"
-    if found != side or (patient_left > 0) != (side == "left"):
+def check_side(vertebra: Vertebra, point: FloatArray, side: BodySide, labels: Labels, grid: Volume) -> None:
+    """Refuse a point (3,) on the other side of the midline of body, arch and spinous process.
+
+    Raises:
+        InputError: saying where the point lies; also when the labels' own left and right are mixed up.
+    """
+    parts = [points_of(labels, part, None, vertebra.level, grid) for part in MIDLINE]
+    local = [float(vertebra.to_local(one)[:, 0].mean()) for one in parts if len(one)]
+    lateral = float(vertebra.to_local(point)[0]) - float(np.mean(local))
+    patient_left = float(point[0]) - float(np.mean([one[:, 0].mean() for one in parts if len(one)]))
+    if (lateral > 0) != (side == "left") or (patient_left > 0) != (side == "left"):
         raise InputError(
-            "the landmark lies on the other side of the midline: the labels' left and right are not the patient's",
-            where=f"labels: {vertebra.level}",
-            found=f"{patient_left:+.1f} mm to the patient's left of the body's centre",
-            allowed=side,
+            "the place lies on the other side of the midline than it should",
+            where=f"{vertebra.level} {side}",
+            found=f"{patient_left:+.1f} mm to the patient's left of the vertebra's midline",
+            allowed=f"{side}; are left and right mixed up in the image or its labels?",
         )
-
-
-_MIDLINE = ("corpus", "spinous_process", "arcus")
 
 
 def _landmark(level: str, side: BodySide, point: FloatArray, groove: FloatArray, gap: float) -> Landmark:

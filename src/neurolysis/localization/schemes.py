@@ -123,10 +123,12 @@ class Labels(BaseModel):
         }
         return tuple(sorted(present, key=lambda level: present[level]))
 
-    def bone(self) -> BoolArray | None:
-        """Voxels that any map calls bone; None without maps."""
-        masks = [np.isin(m.volume.array, m.values(tissue="bone")) for m in self.maps]
-        return np.logical_or.reduce(masks) if masks else None
+    def bone(self, grid: Volume) -> BoolArray:
+        """Voxels of the image grid that any map calls bone."""
+        bone = np.zeros(grid.shape, dtype=bool)
+        for m in self.maps:
+            bone |= np.isin(m.volume.array, m.values(tissue="bone"))
+        return bone
 
     def reviewed(self) -> bool:
         """Whether every label map has been reviewed."""

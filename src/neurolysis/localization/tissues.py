@@ -19,6 +19,8 @@ from neurolysis.scene import AIR, TissueMap
 SOFT = "muscle"
 """The tissue of unlabelled soft tissue, and of what lies beyond the image."""
 BASE = (AIR, "fat", SOFT, "bone_cancellous", "bone_cortical")
+HALF_GAS_HU = -500.0
+"""Half way between gas (-1000) and water (0), both by definition of the scale."""
 BONES = ("bone_cancellous", "bone_cortical")
 
 IndexArray = NDArray[np.uint8]
@@ -79,8 +81,18 @@ def _index_by_hu(image: Volume, source: ImageSource) -> IndexArray:
     ranges = sorted(hu_ranges(), key=_low)
     edges = [_low(one) for one in ranges[1:]]
     table = np.array([BASE.index(one.tissue) for one in ranges], dtype=np.uint8)
-    result: IndexArray = table[np.digitize(image.array, edges)]
-    return result
+    index: IndexArray = table[np.digitize(image.array, edges)]
+    index[_noise_in_fat(image, index == BASE.index(AIR))] = BASE.index("fat")
+    return index
+
+
+def _noise_in_fat(image: Volume, air: BoolArray) -> BoolArray:
+    """Voxels called air in pockets without any voxel that is more than half gas: noise in fat."""
+    from scipy.ndimage import label
+
+    pockets, _ = label(air)
+    with_gas = np.unique(pockets[air & (image.array < HALF_GAS_HU)])
+    return air & ~np.isin(pockets, with_gas)
 
 
 def _low(one: HuRange) -> float:

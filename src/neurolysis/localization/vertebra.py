@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from neurolysis.errors import InputError
@@ -19,7 +18,7 @@ CENTRAL_SHARE = 0.6
 """Part of the endplate's footprint (by squared radius) that its plane is fitted to, so that the rim
 and its bony spurs stay out."""
 
-IntArray = NDArray[np.int64]
+BodySide = Literal["left", "right"]
 
 
 class Vertebra(BaseModel):
@@ -33,7 +32,6 @@ class Vertebra(BaseModel):
 
     level: str
     frame: RigidTransform
-    endplate_source: Literal["superior endplate", "paired processes and body"] = "superior endplate"
 
     def to_local(self, points_mm: FloatArray) -> FloatArray:
         """LPS mm (..., 3) to local mm (..., 3)."""
@@ -63,6 +61,7 @@ def find_vertebra(labels: Labels, level: str, grid: Volume) -> Vertebra:
             found=f"{len(body)} voxels of corpus; vertebrae seen: {', '.join(labels.levels()) or 'none'}",
             allowed="a map of vertebra parts and one of vertebrae",
         )
+    _check_whole(body, level, grid)
     left = _left_axis(labels, level, grid)
     cranial = _endplate_normal(body, left)
     left = unit_vector(left - (left @ cranial) * cranial)
@@ -70,8 +69,19 @@ def find_vertebra(labels: Labels, level: str, grid: Volume) -> Vertebra:
     return Vertebra(level=level, frame=RigidTransform.from_arrays(rotation, body.mean(axis=0)))
 
 
+def _check_whole(body: FloatArray, level: str, grid: Volume) -> None:
+    """Refuse a body whose top lies in the last layers of the image: its endplate cannot be seen."""
+    top = body[body[:, 2] >= np.quantile(body[:, 2], 0.95)]
+    above = top + np.array([0.0, 0.0, 1.5 * float(grid.spacing_mm.max())])
+    if not np.mean(grid.contains(above)) > 0.5:
+        raise InputError(
+            "the body of this vertebra is cut by the image's upper edge, so its endplate cannot be seen",
+            where=f"labels: {level}",
+        )
+
+
 def points_of(
-    labels: Labels, part: str, side: Literal["left", "right"] | None, level: str | None, grid: Volume
+    labels: Labels, part: str, side: BodySide | None, level: str | None, grid: Volume
 ) -> FloatArray:
     """Voxel centres (n, 3) LPS mm of a part; (0, 3) when no map shows it."""
     mask = labels.mask(part, side, level)
@@ -109,7 +119,7 @@ def _refit(body: FloatArray, left: FloatArray, up: FloatArray) -> FloatArray:
     """One least-squares plane through the topmost voxels of each column along ``up``."""
     forward = np.cross(up, left)
     local = (body - body.mean(axis=0)) @ np.column_stack([left, forward, up])
-    top = _topmost(local)
+    top = topmost(local)
     middle = 0.5 * (top[:, :2].min(axis=0) + top[:, :2].max(axis=0))
     half = 0.5 * np.ptp(top[:, :2], axis=0)
     top = top[np.sum(((top[:, :2] - middle) / half) ** 2, axis=1) < CENTRAL_SHARE]
@@ -117,7 +127,7 @@ def _refit(body: FloatArray, left: FloatArray, up: FloatArray) -> FloatArray:
     return unit_vector(up - slope[0] * left - slope[1] * forward)
 
 
-def _topmost(local: FloatArray, column_mm: float = 2.0) -> FloatArray:
+def topmost(local: FloatArray, column_mm: float = 2.0) -> FloatArray:
     """The highest point (z) of each column of ``column_mm`` in the x-y plane, (m, 3)."""
     order = np.argsort(-local[:, 2])
     columns = np.round(local[order, :2] / column_mm).astype(np.int64)

@@ -64,14 +64,18 @@ def assess(scene: Scene, exposure: Exposure) -> Injury:
 def size_error(exposure: Exposure) -> float:
     """Relative standard deviation of the lesion's size that the model states of itself, 0 if none.
 
-    Counted are those ``model_errors`` whose conditions speak of the lesion: in "mm" (of the narrowest
-    lesion's width), "%" or "1". Without a standard deviation a quarter of the range low to high is
+    Counted are those ``model_errors`` whose conditions speak of a size or the lesion: in "mm" (of the
+    narrowest lesion's width), "%" or "1". Without a standard deviation a quarter of the range low to high is
     taken, or else the value itself. Several add in squares.
     """
     widths = [size.width_mm for size in exposure.lesions if size.width_mm > 0]
     parts = {"mm": 1 / min(widths) if widths else 0.0, "%": 0.01, "1": 1.0}
-    found = [e for e in exposure.model_errors if "lesion" in e.conditions.lower() and e.unit in parts]
+    found = [e for e in exposure.model_errors if e.unit in parts and _on_size(e)]
     return float(np.sqrt(sum((_deviation(error) * parts[error.unit]) ** 2 for error in found)))
+
+
+def _on_size(error: Quantity) -> bool:
+    return any(word in error.conditions.lower() for word in ("lesion", "size"))
 
 
 def _deviation(error: Quantity) -> float:
@@ -268,7 +272,7 @@ def _notes(exposure: Exposure, nerves: Sequence[NerveInjury]) -> tuple[str, ...]
     if CEM43 in exposure.fields:
         notes.append(cem43_record().warning)
     error = size_error(exposure)
-    size = f", and the lesion's size varied by {error:.0%} (SD)" if error else "; the lesion's size is not varied"
+    size = f", the lesion's size by {error:.0%} (SD)" if error else "; the lesion's size is not varied"
     notes.append(
         f"Chances are over {rules.samples} places of the nerve, moved as a whole square to its course by its "
         f"stated standard deviation{size}."

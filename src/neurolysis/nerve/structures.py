@@ -26,7 +26,7 @@ from neurolysis.nerve.along import CEM43, PEAK, Sampler
 from neurolysis.nerve.lesion import Lesion, largest_lesion
 from neurolysis.nerve.limits import cannot_say, check_limit, nothing_to_reach
 from neurolysis.nerve.masks import Mask
-from neurolysis.scene import Limit, Nerve, Structure
+from neurolysis.scene import Limit, Nerve, Review, Structure
 
 HOTTEST_VOXELS = 8000
 """Voxels looked into in detail; all others are colder at their centre and covered by the cells in them."""
@@ -155,7 +155,7 @@ def assess_structure(ground: Ground, structure: Structure) -> StructureInjury:
     body = mask_body(ground, mask)
     found = Readings.of(ground, body, _mask_distance(ground, mask, body))
     found = found.moved(mask, structure.position_sd_mm)
-    return found.injury(structure.name, structure.kind, structure, structure.limits)
+    return found.injury(structure.name, structure.kind, structure.review, structure.limits)
 
 
 def assess_neighbour(ground: Ground, nerve: Nerve, limits: tuple[Limit, ...]) -> StructureInjury:
@@ -168,7 +168,7 @@ def assess_neighbour(ground: Ground, nerve: Nerve, limits: tuple[Limit, ...]) ->
     if spread > 0:
         wider = Readings.of(ground, *_tube(ground, nerve, nerve.radius_mm.value + spread))
         found = found.with_spread(spread, wider)
-    return found.injury(nerve.name, "nerve_neighbour", nerve, limits)
+    return found.injury(nerve.name, "nerve_neighbour", nerve.review, limits)
 
 
 def _tube(ground: Ground, nerve: Nerve, radius_mm: float) -> tuple[Body, float | None]:
@@ -185,6 +185,20 @@ def _tube(ground: Ground, nerve: Nerve, radius_mm: float) -> tuple[Body, float |
     if depth is not None:
         return body, -depth
     return body, float(nerve.curve.distance_mm(ground.lesion.edge_mm).min() - radius_mm)
+
+
+def assess_point(
+    ground: Ground, point_mm: FloatArray, name: str, kind: str, limits: tuple[Limit, ...]
+) -> StructureInjury:
+    """A structure of which only one LPS point (3,) is known."""
+    points = np.asarray(point_mm, dtype=np.float64)[None, :]
+    inside = ground.exposure.covers(points)
+    body = Body(ground, points[inside], np.empty(0, dtype=np.int64), beyond=float(1 - inside.mean()))
+    distance = None
+    if ground.lesion is not None:
+        away = float(ground.lesion.distance_to_edge_mm(points)[0])
+        distance = -away if bool(ground.lesion.contains(points)[0]) else away
+    return Readings.of(ground, body, distance).injury(name, kind, "given", limits)
 
 
 def _mask_distance(ground: Ground, mask: Mask, body: Body) -> float | None:
@@ -243,9 +257,7 @@ class Readings:
             self.ground, self.body, self.distance_mm, self.worst, self.alternatives, spread_mm, values
         )
 
-    def injury(
-        self, name: str, kind: str, source: Structure | Nerve, limits: tuple[Limit, ...]
-    ) -> StructureInjury:
+    def injury(self, name: str, kind: str, review: Review, limits: tuple[Limit, ...]) -> StructureInjury:
         """The record of one structure."""
         peak = self.worst.get(PEAK)
         dose = self.worst.get(CEM43)
@@ -253,7 +265,7 @@ class Readings:
         return StructureInjury(
             structure=name,
             kind=kind,
-            review=source.review,
+            review=review,
             peak_temperature_c=None if peak is None else peak.value,
             peak_point_mm=point,
             cem43_min=None if dose is None else dose.value,

@@ -25,13 +25,16 @@ def load_jax() -> ModuleType:
     """Import JAX once, configured. A cache folder that cannot be made is simply not used."""
     import jax
 
-    jax.config.update("jax_enable_x64", True)
+    def update(name: str, value: object) -> None:
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
+
+    update("jax_enable_x64", True)
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        update("jax_compilation_cache_dir", str(folder))
+        update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        update("jax_persistent_cache_min_entry_size_bytes", -1)
     except OSError:
         pass
     return jax

@@ -17,7 +17,6 @@ import jax.numpy as jnp  # noqa: E402
 
 Array = Any
 
-GAS_CONSTANT = 8.314
 KELVIN = 273.15
 NOTHING = -1e30
 """ln Omega of tissue that has suffered nothing."""
@@ -35,9 +34,9 @@ def ln_rate_integral(a: Array, b: Array, dt: Array) -> Array:
 def accumulate_damage(p: Problem, ln_damage: Array, old: Array, new: Array, dt: Array) -> Array:
     """ln Omega (k, grid) after a step in which T went linearly from old to new."""
 
-    def one(ln_omega: Array, ln_frequency: Array, energy: Array, start_c: Array) -> Array:
-        rate_old = ln_frequency - energy / (GAS_CONSTANT * (old + KELVIN))
-        rate_new = ln_frequency - energy / (GAS_CONSTANT * (new + KELVIN))
+    def one(ln_omega: Array, ln_frequency: Array, activation: Array, start_c: Array) -> Array:
+        rate_old = ln_frequency - activation / (old + KELVIN)
+        rate_new = ln_frequency - activation / (new + KELVIN)
         gain = ln_rate_integral(rate_old, rate_new, dt)
         gain = jnp.where(jnp.maximum(old, new) > start_c, gain, NOTHING)
         return jnp.logaddexp(ln_omega, gain)
@@ -47,7 +46,7 @@ def accumulate_damage(p: Problem, ln_damage: Array, old: Array, new: Array, dt: 
         one(
             ln_damage[k],
             p.damage_ln_frequency[k].astype(dtype),
-            p.damage_energy[k].astype(dtype),
+            p.damage_activation_k[k].astype(dtype),
             p.damage_start_c[k].astype(dtype),
         )
         for k in range(ln_damage.shape[0])

@@ -20,7 +20,7 @@ from neurolysis.errors import InputError
 
 Array = NDArray[np.float64]
 
-CELL_COUNTS = (16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512)
+CELL_COUNTS = (16, 24, 32, 40, 48, 52, 56, 60, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512)
 """Cells along an axis come from this list, so that few programs have to be compiled."""
 
 
@@ -102,7 +102,7 @@ class TensorGrid:
 
     def points(self, coordinates: Sequence[Array]) -> Array:
         """Cartesian points (..., 3) of the tensor product of coordinates along each axis."""
-        mesh = np.meshgrid(*coordinates, indexing="ij")
+        mesh = list(np.meshgrid(*coordinates, indexing="ij"))
         if self.axisymmetric:
             mesh = [mesh[0], np.zeros_like(mesh[0]), mesh[1]]
         return np.stack(mesh, axis=-1)
@@ -140,7 +140,8 @@ def graded_faces(
 def _size(x: Array, anchors: Array, finest: float, growth: float, coarsest: float) -> Array:
     distance = np.abs(x[:, None] - anchors[None, :]).min(axis=1) if len(anchors) else np.zeros_like(x)
     slope = np.log(growth)
-    return np.minimum(coarsest, (finest + (growth - 1) * distance) * slope / (growth - 1))
+    size: Array = np.minimum(coarsest, (finest + (growth - 1) * distance) * slope / (growth - 1))
+    return size
 
 
 def _density(

@@ -91,9 +91,19 @@ def conjugate_gradients(
 
 def fast_inverse(modes: tuple[Array, ...], inverse: Array, x: Array) -> Array:
     """Apply the constant-coefficient inverse of :mod:`fast_diagonal` to x (grid shape)."""
-    for axis, mode in enumerate(modes):
-        x = jnp.moveaxis(jnp.tensordot(mode, x, axes=((0,), (axis,))), 0, axis)
-    x = x * inverse
-    for axis, mode in enumerate(modes):
-        x = jnp.moveaxis(jnp.tensordot(mode, x, axes=((1,), (axis,))), 0, axis)
-    return x
+    return from_modes(modes, to_modes(modes, x) * inverse)
+
+
+def to_modes(modes: tuple[Array, ...], x: Array) -> Array:
+    """Q^T along every axis: first axis from the left, last from the right, so nothing is transposed."""
+    shape = x.shape
+    x = (modes[0].T @ x.reshape(shape[0], -1)).reshape(shape) @ modes[-1]
+    return jnp.einsum("jb,ijk->ibk", modes[1], x) if len(shape) == 3 else x
+
+
+def from_modes(modes: tuple[Array, ...], x: Array) -> Array:
+    """Q along every axis."""
+    shape = x.shape
+    if len(shape) == 3:
+        x = jnp.einsum("bj,ijk->ibk", modes[1], x)
+    return (modes[0] @ x.reshape(shape[0], -1)).reshape(shape) @ modes[-1].T

@@ -61,7 +61,8 @@ def junction_factor_normal(length: Array, depth: Array) -> Array:
     """Last bare cell, ``length`` m along the surface, its centre ``depth`` m off it: (n,)."""
     s = np.hypot(0.5 * length, depth)
     sine = np.sin(0.5 * np.arctan2(depth, 0.5 * length))
-    return depth / (np.sqrt(length) * np.sqrt(s) * sine)
+    factor: Array = depth / (np.sqrt(length) * np.sqrt(s) * sine)
+    return factor
 
 
 def junction_factor_tangential(bare: Array, shaft: Array, depth: Array, height: Array) -> Array:

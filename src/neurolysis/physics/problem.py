@@ -19,13 +19,13 @@ BLOCKED = np.inf
 
 
 class Damage(NamedTuple):
-    """One Arrhenius process: ln of the frequency factor (1/s), activation energy (J/mol), start (C).
+    """One Arrhenius process: ln of the frequency factor (1/s), Ea/R (K), start (C).
 
     ``start_c`` is the temperature below which nothing accumulates (-inf: no gate).
     """
 
     ln_frequency: float
-    energy: float
+    activation_k: float
     start_c: float
 
 
@@ -84,7 +84,7 @@ class Problem(NamedTuple):
     inverse: Array
     scale: float
     damage_ln_frequency: Array
-    damage_energy: Array
+    damage_activation_k: Array
     damage_start_c: Array
     perfusion_damage: Array
     cem_r_above: float

@@ -27,6 +27,7 @@ from neurolysis.physics.bioheat import (
     step_temperature,
 )
 from neurolysis.physics.damage import NOTHING, accumulate_cem, accumulate_damage
+from neurolysis.physics.linear import apply_operator
 from neurolysis.physics.potential import conductivity, solve_potential, steam_fraction
 from neurolysis.physics.problem import Limits, Problem, Steps
 
@@ -74,7 +75,7 @@ def initial_state(p: Problem) -> State:
     dtype = p.volumes.dtype
     zero = jnp.zeros(p.volumes.shape, dtype)
     start = jnp.full(p.volumes.shape, p.start_c, dtype)
-    damage = jnp.full((len(p.damage_energy), *p.volumes.shape), NOTHING, dtype)
+    damage = jnp.full((len(p.damage_activation_k), *p.volumes.shape), NOTHING, dtype)
     one = jnp.ones((), dtype)
     return State(
         temperature=start,
@@ -111,8 +112,6 @@ def _energy_gain(p: Problem, heat: Heat, power: Array, t: Array, dt: Array) -> A
 
 
 def _held_flux(p: Problem, heat: Heat, t: Array) -> Array:
-    from neurolysis.physics.linear import apply_operator
-
     flux = apply_operator(heat.diagonal - _own(p, heat), heat.padded, t)
     return -jnp.sum(((1 - p.heat_free) * flux).astype(jnp.float64))
 
@@ -190,20 +189,17 @@ def _run_chunk(
     p: Problem, limits: Limits, tolerance: Array, state: State, steps: Steps, *, vaporises: bool
 ) -> tuple[State, Trace]:
     def body(carry: State, step: Steps) -> tuple[State, Trace]:
-        idle = Trace(
-            sensor_values(p, carry.temperature),
-            *[jnp.zeros((), p.volumes.dtype)] * 4,
-            jnp.asarray(0),
-            jnp.asarray(0),
-            jnp.zeros((), p.volumes.dtype),
-        )
-        return jax.lax.cond(
+        zero, none = jnp.zeros((), p.volumes.dtype), jnp.asarray(0)
+        idle = Trace(sensor_values(p, carry.temperature), zero, zero, zero, zero, none, none, zero)
+        result: tuple[State, Trace] = jax.lax.cond(
             step.active > 0,
             lambda: _advance(p, limits, tolerance, vaporises, carry, step),
             lambda: (carry, idle),
         )
+        return result
 
-    return jax.lax.scan(body, state, steps)
+    done: tuple[State, Trace] = jax.lax.scan(body, state, steps)
+    return done
 
 
 run_chunk = jax.jit(_run_chunk, static_argnames=("vaporises",))

@@ -1,0 +1,157 @@
+"""The report of one planned case: the same texts, tables and figures as a web page and as a PDF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurolysis.approval import DRAFT, RESEARCH_USE
+from neurolysis.delivery.technique import Technique
+from neurolysis.delivery.technique import technique as registered
+from neurolysis.errors import OutputError
+from neurolysis.planning.result import PlanResult
+from neurolysis.report import first_page as first
+from neurolysis.report import inputs, tables, text
+from neurolysis.report.charts import chart_figures
+from neurolysis.report.citations import Citations
+from neurolysis.report.document import Block, Document, Figure, FigureRow, Paragraph, Section
+from neurolysis.report.html import page
+from neurolysis.report.legend import legend
+from neurolysis.report.overview import overview_figures
+from neurolysis.report.pdf import typeset
+from neurolysis.report.slices import slice_figures
+from neurolysis.report.strip import strip_figure
+
+HTML_FILE = "report.html"
+PDF_FILE = "report.pdf"
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the report was written."""
+
+    html: Path
+    pdf: Path
+
+
+def write_report(result: PlanResult, folder: Path, technique: Technique | None = None) -> ReportFiles:
+    """Write ``report.html`` and ``report.pdf`` into an existing folder; both or neither.
+
+    Args:
+        technique: what was planned; by default the registered technique of the plan's protocol.
+
+    Raises:
+        UnknownNameError: the plan's technique is not registered and none was given.
+        OutputError: a file cannot be written; what was written of it is removed.
+    """
+    document = make_document(result, technique or registered(result.plan.protocol.technique))
+    files = ReportFiles(folder / HTML_FILE, folder / PDF_FILE)
+    contents = {files.html: page(document).encode("utf-8"), files.pdf: typeset(document)}
+    try:
+        for path, content in contents.items():
+            path.write_bytes(content)
+    except OSError as error:
+        for path in contents:
+            path.unlink(missing_ok=True)
+        raise OutputError(f"cannot write the report: {error.strerror or error}", where=str(folder)) from error
+    return files
+
+
+def make_document(result: PlanResult, technique: Technique) -> Document:
+    """The report as values."""
+    citations = Citations.of(result)
+    slices = slice_figures(result)
+    title = f"{first.nerve_title(result)}, {result.plan.target.side}"
+    return Document(
+        title=title,
+        subtitle=f"{technique.title}: plan and simulation",
+        mark=result.mark,
+        draft=result.mark == DRAFT,
+        research_use=RESEARCH_USE,
+        case_id=result.case.id,
+        plan_hash=result.plan.content_hash(),
+        software=f"neurolysis {result.plan.software_version}",
+        first=first.first_page(result, technique, citations, slices[0]),
+        sections=(
+            _place(result),
+            _lesion(result, slices, citations),
+            _nerve(result, citations),
+            _time(result, technique),
+            _risk(result, citations),
+            _limits(result, citations),
+            _inputs(result, citations),
+            Section("sources", "Sources", (citations.table(),)),
+        ),
+        demonstration=result.case.demonstration,
+    )
+
+
+def _blocks(*blocks: Block | None) -> tuple[Block, ...]:
+    return tuple(block for block in blocks if block is not None)
+
+
+def _place(result: PlanResult) -> Section:
+    return Section("place", "Where in the body", (FigureRow(overview_figures(result)),), new_page=True)
+
+
+def _lesion(result: PlanResult, slices: tuple[Figure, ...], citations: Citations) -> Section:
+    blocks = _blocks(
+        FigureRow((*slices, legend(result))),
+        tables.lesion_table(result.exposure, citations),
+        tables.model_error_table(result.exposure, citations),
+    )
+    return Section("lesion", "The lesion", blocks)
+
+
+def _nerve(result: PlanResult, citations: Citations) -> Section:
+    target = result.injury.target()
+    others = [injury for injury in result.injury.nerves if not injury.is_target]
+    blocks = _blocks(
+        strip_figure(result.exposure, target),
+        tables.nerve_table(target),
+        tables.nerve_facts(target, citations),
+        *(tables.nerve_table(injury) for injury in others),
+    )
+    return Section("nerve", "Along the nerve", blocks)
+
+
+def _time(result: PlanResult, technique: Technique) -> Section:
+    figures = chart_figures(result.exposure, technique.charts)
+    if not figures:
+        return Section("time", "Against time", (Paragraph("No series against time was computed.", note=True),))
+    return Section("time", "Against time", (FigureRow(figures),))
+
+
+def _risk(result: PlanResult, citations: Citations) -> Section:
+    if not result.injury.structures:
+        none = Paragraph("No structure at risk is known in this scene. That is not the same as none being there.")
+        return Section("risk", "Structures at risk", (none,))
+    blocks = _blocks(tables.structure_table(result, citations), tables.structure_notes(result))
+    return Section("risk", "Structures at risk", blocks)
+
+
+def _limits(result: PlanResult, citations: Citations) -> Section:
+    blocks = (*tables.limits_of_the_method(result), tables.notice_table(result, citations))
+    return Section("limits", "What these numbers can and cannot say", blocks)
+
+
+def _inputs(result: PlanResult, citations: Citations) -> Section:
+    energy = result.exposure.energy
+    blocks = _blocks(
+        inputs.anatomy_table(result),
+        inputs.scene_notes(result),
+        inputs.tissue_table(result, citations),
+        inputs.instrument_table(result, citations),
+        inputs.energy_facts(energy) if energy else None,
+        inputs.numerics_facts(result),
+        inputs.hash_table(result),
+        inputs.file_table(result),
+        _outside(result),
+    )
+    return Section("inputs", "What it was computed from", blocks)
+
+
+def _outside(result: PlanResult) -> Paragraph:
+    share = text.percent(result.exposure.outside_image_fraction)
+    tissue = result.scene.tissues.outside.replace("_", " ")
+    return Paragraph(f"Part of the largest lesion that lies outside the image, where {tissue} was assumed: {share}.")

@@ -1,0 +1,317 @@
+"""The plan in one page: who, what, where, covered or not, the nearest danger, and what it all rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from neurolysis.approval import Approval, open_stops
+from neurolysis.delivery.technique import Technique
+from neurolysis.errors import UnknownNameError
+from neurolysis.injury import CriterionInjury, LimitCheck, NerveInjury, StructureInjury
+from neurolysis.nerve.catalogue import NerveEntry, nerve_entry
+from neurolysis.planning.result import PlanResult
+from neurolysis.quantity import Quantity
+from neurolysis.report import text
+from neurolysis.report.citations import Citations
+from neurolysis.report.document import Alert, Block, Bullets, Facts, Figure, FirstPage, Headline, Table, Tone
+
+COVERAGE_TONES: dict[str, Tone] = {
+    "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
+}  # fmt: skip
+VERDICT_TONES: dict[str, Tone] = {"ok": "plain", "warn": "warn", "stop": "stop", "cannot say": "warn"}
+VERDICT_RANK = {"stop": 0, "warn": 1, "cannot say": 2, "ok": 3}
+
+
+def first_page(
+    result: PlanResult, technique: Technique, citations: Citations, figure: Figure | None
+) -> FirstPage:
+    """Everything a physician must see before anything else."""
+    blocks: list[Block] = [length_table(result.injury.target())]
+    if result.injury.structures:
+        blocks.append(danger_table(result))
+    blocks.append(assumption_table(result.assumptions, citations))
+    missing = tuple(lacks(result))
+    if missing:
+        blocks.append(Bullets(missing, "What the image and the case do not hold"))
+    return FirstPage(
+        facts=(who(result), what(result, technique), where(result)),
+        headlines=(coverage_headline(result), danger_headline(result)),
+        alerts=tuple(alerts(result, citations)),
+        figure=figure,
+        blocks=tuple(blocks),
+    )
+
+
+def catalogue_entry(result: PlanResult) -> NerveEntry | None:
+    """The target's entry in the catalogue; None for a nerve the catalogue does not hold."""
+    try:
+        return nerve_entry(result.plan.target.nerve)
+    except UnknownNameError:
+        return None
+
+
+def nerve_title(result: PlanResult) -> str:
+    """What people call the target nerve."""
+    entry = catalogue_entry(result)
+    return entry.title if entry else result.plan.target.nerve.replace("_", " ")
+
+
+def who(result: PlanResult) -> Facts:
+    """The person, by pseudonym."""
+    patient, case = result.case.patient, result.case
+    rows = [("Patient", patient.id)]
+    person = [patient.sex] if patient.sex != "unknown" else []
+    person += [f"born {patient.birth_year}"] if patient.birth_year else []
+    person += [f"{patient.weight_kg:g}{text.NBSP}kg"] if patient.weight_kg else []
+    rows += [("Person", ", ".join(person))] if person else []
+    rows.append(("Case", case.id))
+    rows += [("Complaint", case.complaint)] if case.complaint else []
+    return Facts("Who", tuple(rows))
+
+
+def what(result: PlanResult, technique: Technique) -> Facts:
+    """The technique, the instrument and the setting."""
+    plan = result.plan
+    rows = [("Technique", technique.title)]
+    summary = technique.summary(plan)
+    if not any(label.lower().startswith(("instrument", "needle", "cannula")) for label, _ in summary):
+        names = dict.fromkeys(placement.instrument.name for placement in plan.placements)
+        rows.append(("Instrument", "; ".join(names)))
+    rows += list(summary)
+    given = {label.lower() for label, _ in rows}
+    if plan.return_pad and "return pad" not in given:
+        rows.append(("Return pad", plan.return_pad.site))
+    if "anaesthesia" not in given:
+        rows.append(("Anaesthesia", plan.anaesthesia))
+    return Facts("What", tuple(rows))
+
+
+def where(result: PlanResult) -> Facts:
+    """Nerve, level crossed, joint, and the needle's place."""
+    target, entry = result.plan.target, catalogue_entry(result)
+    at = f" at the {entry.place}" if entry else ""
+    rows = [
+        ("Nerve", nerve_title(result)),
+        ("Side", target.side),
+        ("Crosses", f"{target.bony_level}{at}"),
+        ("Joint treated", target.joint),
+        ("Level counted", (result.case.target and result.case.target.level_counted) or "no"),
+    ]
+    several = len(result.plan.placements) > 1
+    for k, placement in enumerate(result.plan.placements, start=1):
+        suffix = f" {k}" if several else ""
+        rows.append((f"Tip{suffix}", text.place(placement.tip_mm)))
+        rows.append((f"Course{suffix}", text.course(placement.direction_to_hub)))
+    return Facts("Where", tuple(rows))
+
+
+def coverage_headline(result: PlanResult) -> Headline:
+    """Covered or not, by the criterion that gives the shortest length."""
+    target = result.injury.target()
+    strictest = min(target.by_criterion, key=lambda item: item.longest_lesioned_mm, default=None)
+    details = [_critical(target)]
+    if strictest is not None:
+        details.append(_chances(strictest))
+    if target.criteria_disagree:
+        details.append("The criteria disagree: see the lengths below.")
+    return Headline(
+        label="Is the nerve covered?",
+        answer=text.sentence(target.coverage),
+        tone=COVERAGE_TONES[target.coverage],
+        number=text.millimetres(strictest.longest_lesioned_mm) if strictest else text.NO_NUMBER,
+        number_note=_length_note(strictest) if strictest else "no criterion was computed",
+        details=tuple(detail for detail in details if detail),
+    )
+
+
+def _length_note(item: CriterionInjury) -> str:
+    spread = text.interval(item.length_p5_mm, item.length_p95_mm)
+    shown = f"{spread}{text.NBSP}mm, 5th to 95th percentile; " if spread else ""
+    return f"{shown}longest lesioned stretch by the strictest criterion, {item.label}"
+
+
+def _critical(target: NerveInjury) -> str:
+    if target.critical_length_mm is None:
+        return ""
+    return f"Critical length: {target.critical_length_mm:g}{text.NBSP}mm without a gap."
+
+
+def _chances(item: CriterionInjury) -> str:
+    parts = []
+    if item.probability_critical is not None:
+        parts.append(f"{text.percent(item.probability_critical)} that the critical length is reached")
+    if item.probability_any is not None:
+        parts.append(f"{text.percent(item.probability_any)} that some of the nerve is lesioned")
+    return f"Chance under its uncertain place: {', '.join(parts)}." if parts else ""
+
+
+def length_table(target: NerveInjury) -> Table:
+    """The target nerve by every criterion."""
+    rows = tuple(
+        (
+            item.label,
+            text.fixed(item.longest_lesioned_mm),
+            text.interval(item.length_p5_mm, item.length_p95_mm) or text.NO_NUMBER,
+            text.percent(item.probability_any),
+            text.percent(item.probability_critical),
+        )
+        for item in target.by_criterion
+    )
+    critical = f" ≥ {target.critical_length_mm:g} mm" if target.critical_length_mm is not None else " critical"
+    return Table(
+        "Lesioned length of the nerve, by criterion",
+        ("Criterion", ">Longest, mm", ">5–95 %, mm", ">Chance any", f">Chance{critical}"),
+        rows,
+        weights=(4, 1.3, 1.3, 1.3, 1.5),
+    )
+
+
+def nearest(structures: tuple[StructureInjury, ...]) -> StructureInjury | None:
+    """The structure closest to the lesion; None where no distance is known."""
+    known = [item for item in structures if item.distance_to_lesion_mm is not None]
+    return min(known, key=lambda item: item.distance_to_lesion_mm or 0.0, default=None)
+
+
+def tightest(injury: StructureInjury) -> LimitCheck | None:
+    """The limit that is worst kept: by verdict, then by the room left as part of the limit."""
+    return min(injury.checks, key=_tightness, default=None)
+
+
+def _tightness(check: LimitCheck) -> tuple[int, float]:
+    bound = check.limit.stop if check.limit.stop is not None else check.limit.warn
+    scale = max(abs(bound or 0.0), 1.0)
+    return VERDICT_RANK[check.verdict], (check.margin if check.margin is not None else 1e9) / scale
+
+
+def worst_verdict(injury: StructureInjury) -> str:
+    """The worst verdict over a structure's limits."""
+    return min((check.verdict for check in injury.checks), key=VERDICT_RANK.__getitem__, default="cannot say")
+
+
+def margin_text(check: LimitCheck | None) -> str:
+    """How far a value is from its limit, and which limit."""
+    if check is None:
+        return "no limit is known"
+    limit = check.limit
+    bound = limit.stop if limit.stop is not None else limit.warn
+    which = f"{text.name(limit.metric)} {'stop' if limit.stop is not None else 'warning'} at "
+    at = which + text.with_unit(text.number(bound), limit.unit)
+    if check.margin is None:
+        return at
+    room = text.with_unit(text.fixed(abs(check.margin)), limit.unit)
+    return f"{room} {'to' if check.margin >= 0 else 'beyond'} the {at}"
+
+
+def danger_headline(result: PlanResult) -> Headline:
+    """The structure nearest to the lesion."""
+    item = nearest(result.injury.structures)
+    if item is None:
+        return Headline(
+            "Nearest danger", "Cannot say", "warn", text.NO_NUMBER,
+            "no structure at risk has a known distance to the lesion", (),
+        )  # fmt: skip
+    verdict = worst_verdict(item)
+    details = [
+        f"Peak temperature there: {text.celsius(item.peak_temperature_c)}.",
+        f"Tightest limit: {margin_text(tightest(item))} ({verdict}).",
+    ]
+    if item.review == "derived, unreviewed":
+        details.append("Its outline is derived from the labels and unreviewed.")
+    distance = item.distance_to_lesion_mm
+    overlaps = distance is not None and distance < 0
+    return Headline(
+        label="Nearest danger",
+        answer=text.sentence(item.structure),
+        tone=VERDICT_TONES[verdict],
+        number=text.millimetres(abs(distance) if distance is not None else None),
+        number_note=f"{'overlap with' if overlaps else 'from'} the edge of the largest lesion",
+        details=tuple(details),
+    )
+
+
+def danger_table(result: PlanResult) -> Table:
+    """Every structure at risk in one line, nearest first."""
+    ordered = sorted(
+        result.injury.structures,
+        key=lambda s: 1e9 if s.distance_to_lesion_mm is None else s.distance_to_lesion_mm,
+    )
+    rows = [
+        (
+            item.structure,
+            text.fixed(item.distance_to_lesion_mm),
+            text.fixed(item.peak_temperature_c),
+            margin_text(tightest(item)),
+            worst_verdict(item),
+        )
+        for item in ordered
+    ]
+    return Table(
+        "Structures at risk, nearest first",
+        ("Structure", ">Distance, mm", ">Peak, °C", "Tightest limit", "Verdict"),
+        tuple(rows),
+        weights=(2.6, 1.2, 1, 4, 1.2),
+        tones=tuple(VERDICT_TONES[worst_verdict(item)] for item in ordered),
+    )
+
+
+def alerts(result: PlanResult, citations: Citations) -> Iterator[Alert]:
+    """Every stop, then every warning; a stop that was set aside says by whom and why."""
+    approval = valid_approval(result)
+    notices = dict.fromkeys((n.severity, n.code, n.text, n.source) for n in result.notices)
+    for severity in ("stop", "warn"):
+        for found, code, words, source in notices:
+            if found == severity:
+                yield Alert(severity, words, citations.cite(source), _override(approval, code, severity))
+
+
+def valid_approval(result: PlanResult) -> Approval | None:
+    """The approval, if it is of this very plan."""
+    approval = result.approval
+    return approval if approval and approval.plan_hash == result.plan.content_hash() else None
+
+
+def _override(approval: Approval | None, code: str, severity: str) -> str:
+    if approval is None or severity != "stop":
+        return ""
+    found = next((item for item in approval.overrides if item.code == code), None)
+    return f"Set aside by {found.name}: {found.reason}" if found else ""
+
+
+def remaining_stops(result: PlanResult) -> int:
+    """Stops that forbid approval."""
+    approval = valid_approval(result)
+    return len(open_stops(result.notices, approval.overrides if approval else ()))
+
+
+def assumption_table(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Table:
+    """Numbers without a source; those with the same value and reason share a line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for place, item in items:
+        groups.setdefault((text.quantity(item), text.reason(item.source)), []).append(place)
+    rows = tuple(
+        (text.listed(dict.fromkeys(places)), value, citations.numbered(why))
+        for (value, why), places in groups.items()
+    )
+    return Table(
+        "Assumptions this result rests on",
+        ("Number", "Value (range)", "Why it is assumed"),
+        rows,
+        weights=(2.6, 1.9, 4.5),
+        note="" if rows else "None: every number used has a source.",
+    )
+
+
+def lacks(result: PlanResult) -> Iterator[str]:
+    """What is unknown because the image, the labels or the case do not hold it."""
+    for structure in result.scene.structures:
+        if structure.mask is None:
+            yield f"{text.sentence(structure.name)}: {structure.unknown_reason}."
+    outside = result.exposure.outside_image_fraction
+    if outside > 0:
+        yield (
+            f"{text.percent(outside)} of the largest lesion lies outside the image, where "
+            f"{result.scene.tissues.outside.replace('_', ' ')} was assumed."
+        )
+    if result.case.image and result.case.image.contrast is None:
+        yield "The case does not say whether vessels are enhanced by contrast; it was treated as if they were."
+    yield from dict.fromkeys(text.sentence(note) for note in result.scene.notes)

@@ -1,0 +1,59 @@
+"""The report as one self-contained web page: styles and figures inside, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurolysis.report import palette
+from neurolysis.report.document import Document
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(document: Document) -> str:
+    """The HTML text of a report.
+
+    Everything is escaped by the template engine but the figures, which escape what they are given
+    where they are drawn, and the shipped style sheet.
+    """
+    from markupsafe import Markup
+
+    styles = (TEMPLATES / "report.css").read_text("utf-8")
+    return _environment().get_template("report.html.j2").render(
+        document=document,
+        styles=Markup(styles),  # noqa: S704 (a shipped file)
+        colours=_colours(),
+        print_mark=Markup(css_string(f"{document.mark} · {document.case_id} · plan {document.plan_hash[:12]}")),  # noqa: S704
+    )
+
+
+def css_string(text: str) -> str:
+    """Any text as a CSS string: everything but plain letters, digits and blanks goes in as its code."""
+    body = "".join(c if c.isascii() and (c.isalnum() or c == " ") else f"\\{ord(c):06x}" for c in text)
+    return f'"{body}"'
+
+
+def _colours() -> dict[str, str]:
+    names = ("nerve", "lesion", "isotherm", "danger", "ink", "muted", "rule", "panel", "accent")
+    return {name: getattr(palette, name.upper()) for name in names}
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["drawing"] = Markup
+    return environment

@@ -1,0 +1,254 @@
+"""Pictures of the lesion in planes that hold the needle, and one square to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from neurolysis.exposure import Exposure, LesionCriterion
+from neurolysis.geometry import Curve, FloatArray
+from neurolysis.nerve.along import PEAK, scaled_threshold
+from neurolysis.planning.result import PlanResult
+from neurolysis.report import backdrop, needle, palette, svg, text
+from neurolysis.report.contour import Raster
+from neurolysis.report.document import Figure
+from neurolysis.report.plane import Plane, View, needle_planes, read_field, read_mask
+from neurolysis.scene import Nerve, Structure
+
+ISOTHERMS_C = (45.0, 50.0, 60.0, 80.0)
+LABEL_ANGLES_DEG = (215.0, 325.0, 190.0, 350.0)
+"""Where round the lesion each isotherm's number stands, so that nested ones keep apart."""
+STEP_MM = 0.2
+COARSE_STEP_MM = 0.4
+HALF_RANGE_MM = (14.0, 26.0)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Names of what the pictures show: (number, structure) and (letter, nerve)."""
+
+    structures: tuple[tuple[str, Structure], ...]
+    nerves: tuple[tuple[str, Nerve], ...]
+
+    @classmethod
+    def of(cls, result: PlanResult) -> Marks:
+        """Structures with a known place numbered from 1; the target nerve N, its neighbours N2, N3..."""
+        known = [item for item in result.scene.structures if item.mask is not None]
+        nerves = sorted(result.scene.nerves, key=lambda nerve: not nerve.is_target)
+        return cls(
+            tuple((str(k), item) for k, item in enumerate(known, start=1)),
+            tuple(("N" if k == 1 else f"N{k}", nerve) for k, nerve in enumerate(nerves, start=1)),
+        )
+
+
+def view_half_mm(exposure: Exposure) -> float:
+    """Half the width of the pictures: the largest lesion with room around it."""
+    reach = max((max(size.width_mm, size.length_mm) for size in exposure.lesions), default=0.0)
+    low, high = HALF_RANGE_MM
+    return float(np.clip(0.5 * reach + 7.0, low, high))
+
+
+def slice_figures(result: PlanResult) -> tuple[Figure, ...]:
+    """The three planes with everything in them."""
+    marks = Marks.of(result)
+    planes = needle_planes(result.plan, view_half_mm(result.exposure))
+    middle = result.plan.placements[0].instrument.active_tip_mm / 2
+    titles = (
+        "A. Along the needle",
+        "B. Along the needle, turned by 90°",
+        f"C. Square to the needle, {text.millimetres(middle)} above its tip",
+    )
+    return tuple(
+        Slice(result, plane, f"slice-{title[0].lower()}", marks).figure(title)
+        for plane, title in zip(planes, titles, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One plane of one result."""
+
+    result: PlanResult
+    plane: Plane
+    id: str
+    marks: Marks
+
+    @cached_property
+    def view(self) -> View:
+        """The plane at the width of half a page."""
+        return View.of_width(self.plane, palette.HALF_WIDTH)
+
+    def figure(self, title: str) -> Figure:
+        """The picture with its caption and its description."""
+        width, height = self.view.size
+        modality = self.result.case.image.modality if self.result.case.image else "CT"
+        alt = self._alt(title)
+        layers = (
+            backdrop.image(self.result.scene, self.view, modality=modality),
+            backdrop.bone(self.result.scene, self.view, STEP_MM),
+            self.structures(),
+            self.lesions(),
+            self.isotherms(),
+            "".join(needle.drawn(self.view, placement) for placement in self.result.plan.placements),
+            self.nerves(),
+            backdrop.scale_bar(self.view, 5.0),
+            backdrop.orientation(self.view),
+        )
+        body = svg.clipped(f"clip-{self.id}", width, height, *layers)
+        frame = svg.rectangle(0, 0, width, height, fill="none", stroke=palette.MUTED, stroke_width=1)
+        caption = f"{text.sentence(backdrop.facing(self.plane))}."
+        return Figure(self.id, svg.drawing(width, height, body, frame, title=alt), caption, alt, title)
+
+    def raster(self, field: str) -> Raster:
+        """A field of the exposure on this plane, on its interpolation scale."""
+        across, along, points = self.plane.grid(STEP_MM)
+        return Raster(self.view, across, along, read_field(self.result.exposure, field, points))
+
+    def lesions(self) -> str:
+        """The region every criterion agrees on, shaded, and the edge of each criterion that is no isotherm."""
+        criteria = self.result.exposure.criteria
+        if not criteria:
+            return ""
+        rasters = [self.raster(criterion.field) for criterion in criteria]
+        above = [
+            r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True)
+        ]
+        agreed = Raster(self.view, rasters[0].across_mm, rasters[0].along_mm, np.min(above, axis=0))
+        shade = svg.path(
+            agreed.area_data(0.0), fill=palette.LESION, fill_opacity=0.28, fill_rule="evenodd"
+        )
+        edges = [
+            svg.cased(raster.line_data(scaled_threshold(criterion)), stroke=palette.LESION, width=2.0, dash=dash)
+            for raster, (criterion, dash) in zip(rasters, dashes(criteria), strict=True)
+            if criterion.field != PEAK
+        ]
+        return shade + "".join(edges)
+
+    def isotherms(self) -> str:
+        """Lines of equal peak temperature with their numbers."""
+        if PEAK not in self.result.exposure.fields:
+            return ""
+        raster = self.raster(PEAK)
+        found = [(level, raster.lines(level)) for level in ISOTHERMS_C]
+        lines = "".join(
+            svg.cased(svg.path_data(lines), stroke=palette.ISOTHERM, width=1.3, casing=palette.INK)
+            for _, lines in found
+        )
+        labels = "".join(
+            self._isotherm_label(level, lines[0], angle)
+            for (level, lines), angle in zip(found, LABEL_ANGLES_DEG, strict=True)
+            if lines
+        )
+        return lines + labels
+
+    def _isotherm_label(self, level: float, line: FloatArray, angle_deg: float) -> str:
+        angle = np.deg2rad(angle_deg)
+        direction = np.array([np.cos(angle), -np.sin(angle)])
+        x, y = line[int(np.argmax((line - line.mean(axis=0)) @ direction))]
+        width, height = self.view.size
+        x, y = float(np.clip(x, 14, width - 14)), float(np.clip(y + 4, 12, height - 4))
+        return svg.text(
+            x, y, f"{level:g}°", size=11.5, fill=palette.ISOTHERM, halo=palette.INK, anchor="middle",
+            weight="700",
+        )  # fmt: skip
+
+    def structures(self) -> str:
+        """Edges of the structures at risk, tinted, each with its number."""
+        across, along, points = self.plane.grid(STEP_MM)
+        parts = []
+        for label, structure in self.marks.structures:
+            if structure.mask is None:
+                continue
+            raster = Raster(self.view, across, along, read_mask(structure.mask, None, points))
+            parts.append(self._structure(raster, label))
+        return "".join(parts)
+
+    def _structure(self, raster: Raster, label: str) -> str:
+        if not (raster.values > 0.5).any():
+            return ""
+        fill = svg.path(raster.area_data(0.5), fill=palette.DANGER, fill_opacity=0.3, fill_rule="evenodd")
+        edge = svg.cased(raster.line_data(0.5), stroke=palette.DANGER, width=1.8)
+        x, y = self._spot(raster)
+        return fill + edge + backdrop.tag(x, y, label, palette.DANGER)
+
+    def _spot(self, raster: Raster) -> tuple[float, float]:
+        """Where a structure's number stands: the member point deepest inside the structure and the picture."""
+        from scipy.ndimage import distance_transform_edt
+
+        depth = distance_transform_edt(np.pad(raster.values > 0.5, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        offset = np.array([raster.across_mm[column], raster.along_mm[row]])
+        x, y = self.view.place(offset)
+        width, height = self.view.size
+        return float(np.clip(x, 12, width - 12)), float(np.clip(y, 12, height - 12))
+
+    def nerves(self) -> str:
+        """Where nerves meet the plane, the band of one standard deviation, and their projected course."""
+        return "".join(self._nerve(label, nerve) for label, nerve in self.marks.nerves)
+
+    def _nerve(self, label: str, nerve: Nerve) -> str:
+        across, along, points = self.plane.grid(COARSE_STEP_MM)
+        distance = near_curve(nerve.curve, self.plane).distance_mm(points)
+        radius, spread = nerve.radius_mm.value, nerve.position_sd_mm.value
+        inside = Raster(self.view, across, along, radius - distance)
+        band = Raster(self.view, across, along, radius + spread - distance)
+        course = svg.path_data([self.view.points(nerve.curve.as_array())])
+        shape: dict[str, svg.Attribute] = {"fill": "none", "stroke_linejoin": "round"}
+        parts = [
+            svg.path(course, stroke=palette.WHITE, stroke_width=2.6, stroke_opacity=0.6, **shape),
+            svg.path(course, stroke=palette.NERVE, stroke_width=1.3, stroke_dasharray="1.5 3", **shape),
+            svg.path(band.area_data(0.0), fill=palette.NERVE, fill_opacity=0.22, fill_rule="evenodd"),
+            svg.cased(band.line_data(0.0), stroke=palette.NERVE, width=1.2, dash="4 3"),
+            svg.path(inside.area_data(0.0), fill=palette.NERVE, stroke=palette.WHITE, stroke_width=1.0),
+        ]
+        return "".join(parts) + self._nerve_tag(label, nerve)
+
+    def _nerve_tag(self, label: str, nerve: Nerve) -> str:
+        """The nerve's letter beside the point where it comes nearest to the plane within the picture."""
+        arc, points = nerve.curve.resample(0.5)
+        offsets = self.plane.project(points)
+        half = np.array(self.plane.half_mm)
+        shown = np.all(np.abs(offsets[:, :2]) < half - 1.0, axis=1)
+        if not shown.any():
+            return ""
+        away = np.where(shown, np.abs(offsets[:, 2]), np.inf)
+        x, y = self.view.place(offsets[int(away.argmin())])
+        width, height = self.view.size
+        x, y = min(x + 20, width - 12), max(y - 18, 12)
+        return backdrop.tag(float(x), float(y), label, palette.NERVE)
+
+    def _alt(self, title: str) -> str:
+        target = self.result.injury.target()
+        sizes = [
+            f"{label_of(self.result.exposure, size.criterion)}: {text.millimetres(size.width_mm)} wide and "
+            f"{text.millimetres(size.length_mm)} long"
+            for size in self.result.exposure.lesions
+        ]
+        return (
+            f"{title} ({backdrop.facing(self.plane)}). Image with the needle, the lesion ({'; '.join(sizes)}), "
+            f"lines of peak temperature, and the nerve {target.nerve}, which is {target.coverage}."
+        )
+
+
+def near_curve(curve: Curve, plane: Plane) -> Curve:
+    """The part of a curve that can matter in a picture; all of it where nothing else is left."""
+    points = curve.as_array()
+    reach = float(np.hypot(*plane.half_mm)) + 10.0
+    near = np.flatnonzero(np.linalg.norm(points - plane.origin_mm, axis=1) < reach)
+    if len(near) < 2:
+        return curve
+    return Curve.from_array(points[max(near[0] - 1, 0) : near[-1] + 2])
+
+
+def dashes(criteria: Sequence[LesionCriterion]) -> tuple[tuple[LesionCriterion, str], ...]:
+    """Each criterion with the dash pattern of its edge; isotherms have none, their lines are labelled."""
+    patterns = iter(palette.CRITERION_DASHES * len(criteria))
+    return tuple((c, "" if c.field == PEAK else next(patterns)) for c in criteria)
+
+
+def label_of(exposure: Exposure, criterion: str) -> str:
+    """What people read for a criterion's id."""
+    return next((c.label for c in exposure.criteria if c.id == criterion), criterion)
