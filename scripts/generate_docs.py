@@ -6,6 +6,7 @@ Run by ``make generated``; a test compares the files with what this would write.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,14 +84,19 @@ def references(data: Any) -> Iterator[str]:
 def table(title: str, schema: dict[str, Any]) -> str:
     """Heading, description and the table of fields of one model."""
     required = schema.get("required", [])
-    lines = [f"## {title}", "", schema.get("description", "").replace("\n", " "), ""]
+    lines = [f"## {title}", "", plain(schema.get("description", "")), ""]
     lines += ["| field | what it holds | when left out |", "|---|---|---|"]
     for name, field in schema["properties"].items():
         default = "must be given" if name in required else default_text(field.get("default"))
-        about = field.get("description", "")
+        about = plain(field.get("description", ""))
         what = f"{kind(field)}; {about}" if about else kind(field)
         lines.append(f"| `{name}` | {what} | {default} |")
     return "\n".join(lines) + "\n"
+
+
+def plain(text: str) -> str:
+    """A docstring as Markdown on one line."""
+    return " ".join(text.replace("``", "`").split())
 
 
 def default_text(default: Any) -> str:
@@ -137,7 +143,7 @@ def main() -> None:
         old.unlink()
     for path, text in files.items():
         path.write_text(text, "utf-8")
-    print(f"{len(files)} files written")
+    sys.stdout.write(f"{len(files)} files written\n")
 
 
 if __name__ == "__main__":

@@ -52,3 +52,111 @@ class PardisoSolver:
     def solve(self, b: Array, guess: Array) -> Array:
         """Two triangular solves; the guess is not needed."""
         return self._solver._call_pardiso(self._upper, b)
+
+
+def conjugate_gradients(
+    matrix: sp.csr_matrix, b: Array, guess: Array, precondition: Any, tolerance: float
+) -> tuple[Array, int]:
+    """Preconditioned conjugate gradients; stops at r.Mr < tolerance^2 b.Mb. Returns x and the count."""
+    x = guess.copy()
+    r = b - matrix @ x
+    z = precondition(r)
+    p = z.copy()
+    rz, goal, count = float(r @ z), tolerance**2 * float(b @ precondition(b)), 0
+    while rz > goal and count < 5000:
+        q = matrix @ p
+        step = rz / float(p @ q)
+        x += step * p
+        r -= step * q
+        z = precondition(r)
+        new = float(r @ z)
+        p *= new / rz
+        p += z
+        rz, count = new, count + 1
+    return x, count
+
+
+class JacobiCG:
+    """Conjugate gradients with the diagonal, started from the guess."""
+
+    name = "CG, Jacobi, warm start"
+
+    def __init__(self, tolerance: float = 1e-5) -> None:
+        self.tolerance, self.iterations, self.solves = tolerance, 0, 0
+
+    def update(self, matrix: sp.csr_matrix) -> None:
+        """Take the matrix and its diagonal."""
+        self._matrix, self._inverse = matrix, 1 / matrix.diagonal()
+
+    def _precondition(self, r: Array) -> Array:
+        return self._inverse * r
+
+    def solve(self, b: Array, guess: Array) -> Array:
+        """Solve to the tolerance."""
+        x, count = conjugate_gradients(self._matrix, b, guess, self._precondition, self.tolerance)
+        self.iterations, self.solves = self.iterations + count, self.solves + 1
+        return x
+
+
+class StaleFactorCG(JacobiCG):
+    """Conjugate gradients with the Cholesky factor of the first matrix, scaled by the diagonals."""
+
+    name = "CG, scaled Cholesky factor of the first matrix (MKL Pardiso), warm start"
+
+    def __init__(self, tolerance: float = 1e-5) -> None:
+        super().__init__(tolerance)
+        self._factor: PardisoSolver | None = None
+
+    def update(self, matrix: sp.csr_matrix) -> None:
+        """Take the matrix; factorise it the first time."""
+        self._matrix = matrix
+        if self._factor is None:
+            self._factor, self._first = PardisoSolver(), matrix.diagonal()
+            self._factor.update(matrix)
+        self._scale = np.sqrt(self._first / matrix.diagonal())
+
+    def _precondition(self, r: Array) -> Array:
+        assert self._factor is not None
+        return self._scale * self._factor.solve(self._scale * r, r)
+
+
+class TwoLevelCG(JacobiCG):
+    """Conjugate gradients with the diagonal plus a direct solve on first-order elements."""
+
+    name = "CG, Jacobi + first-order elements by Cholesky (MKL Pardiso), warm start"
+
+    def __init__(self, interpolation: sp.csr_matrix, tolerance: float = 1e-5) -> None:
+        super().__init__(tolerance)
+        self._up, self._down = interpolation, interpolation.T.tocsr()
+        self._coarse: PardisoSolver | None = None
+
+    def update(self, matrix: sp.csr_matrix) -> None:
+        """Take the matrix; the coarse one is that of the first matrix, scaled by the diagonals."""
+        super().update(matrix)
+        if self._coarse is None:
+            self._coarse, self._first = PardisoSolver(), matrix.diagonal()
+            self._coarse.update((self._down @ matrix @ self._up).tocsr())
+        self._scale = np.sqrt(self._first / matrix.diagonal())
+
+    def _precondition(self, r: Array) -> Array:
+        assert self._coarse is not None
+        coarse = self._coarse.solve(self._down @ (self._scale * r), r)
+        return self._inverse * r + self._scale * (self._up @ coarse)
+
+
+class SciPyCG:
+    """SciPy's conjugate gradients with a diagonal preconditioner, as one would write it first."""
+
+    name = "scipy.sparse.linalg.cg, Jacobi, rtol 1e-8"
+
+    def update(self, matrix: sp.csr_matrix) -> None:
+        """Take the matrix and its diagonal."""
+        self._matrix = matrix
+        self._inverse = sp.diags(1 / matrix.diagonal())
+
+    def solve(self, b: Array, guess: Array) -> Array:
+        """Solve from zero."""
+        x, failed = spla.cg(self._matrix, b, rtol=1e-8, M=self._inverse)
+        if failed:
+            raise RuntimeError("conjugate gradients did not converge")
+        return x

@@ -147,17 +147,7 @@ def solid_mesh(case: Case, g: Grading, *, stretch: float | None) -> SimplexMesh:
     mesh = _read(gmsh, 3, 11, 10, lambda entity: entity in thin)
     points = mesh.points / scale
     points[:, 2] = _stretched(case, points[:, 2], straight, length)
-    _straighten(points, mesh.cells, 1.5 * radius)
     return SimplexMesh(points, mesh.cells, mesh.needle)
-
-
-def _straighten(points: Array, cells: Array, beyond: float) -> None:
-    """Make the edges farther from the axis than ``beyond`` straight: curved flat cells fold over."""
-    corners = cells.shape[1] - len(EDGES[cells.shape[1]])
-    for k, (i, j) in enumerate(EDGES[cells.shape[1]]):
-        a, b, middle = cells[:, i], cells[:, j], cells[:, corners + k]
-        far = np.hypot(points[middle, 0], points[middle, 1]) > beyond
-        points[middle[far]] = 0.5 * (points[a[far]] + points[b[far]])
 
 
 EDGES = {6: ((0, 1), (1, 2), (2, 0)), 10: ((0, 1), (1, 2), (2, 0), (3, 0), (2, 3), (1, 3))}

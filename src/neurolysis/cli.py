@@ -191,11 +191,14 @@ COMMON_DEFAULTS = {"case": None, "axisymmetric": False, "set": None, "json_": Fa
 
 def _technique_command(item: Technique) -> Any:
     """The command of one technique, its options made from its :class:`Option` records."""
-    kinds: dict[str, Any] = {option.name: _option_kind(option) for option in item.options}
+    names = {option.name.replace("-", "_"): option.name for option in item.options}
+    kinds: dict[str, Any] = dict(zip(names, map(_option_kind, item.options), strict=True))
     kinds.update(COMMON)
 
     def command(**values: Any) -> Reply:
-        return _simulate(item.name, values)
+        common = {name: values.pop(name) for name in COMMON}
+        given = {names[name]: value for name, value in values.items() if value is not None}
+        return _simulate(item.name, given, common)
 
     # typer reads a command's options from its signature; this one is not known before the technique is
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -221,24 +224,20 @@ def _option_kind(option: Option) -> Any:
     default = "" if option.default is None else f" Default {option.default}."
     name = option.name.replace("_", "-")
     flags = f"--{name}/--no-{name}" if option.kind is bool else f"--{name}"
-    return Annotated[option.kind | None, typer.Option(flags, help=option.help + choices + default)]
+    return Annotated[option.kind | None, typer.Option(flags, help=f"{option.help}.{choices}{default}")]
 
 
-def _simulate(name: str, values: dict[str, Any]) -> Reply:
+def _simulate(name: str, given: dict[str, Any], common: dict[str, Any]) -> Reply:
     from neurolysis.app.simulate import simulate, simulate_file
     from neurolysis.app.texts import outline
 
-    common = {key: values.pop(key) for key in COMMON}
-    settings = common["set"] or []
-    given = {key: value for key, value in values.items() if value is not None}
+    file, flat, settings = common["case"], common["axisymmetric"], common["set"] or []
     with _progress() as progress:
-        if common["case"] is None:
-            found = simulate(name, given, settings, axisymmetric=common["axisymmetric"], progress=progress)
+        if file is None:
+            found = simulate(name, given, settings, axisymmetric=flat, progress=progress)
         else:
             _refuse_beside_file(given, settings)
-            found = simulate_file(
-                name, common["case"], axisymmetric=common["axisymmetric"], progress=progress
-            )
+            found = simulate_file(name, file, axisymmetric=flat, progress=progress)
     return Reply(data=found, text=outline(found))
 
 

@@ -218,6 +218,14 @@ class Volume(BaseModel):
         matrix.setflags(write=False)
         return matrix
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Volume):
+            return NotImplemented
+        return self.name == other.name and self.content_hash() == other.content_hash()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.content_hash()))
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along each index axis."""

@@ -10,7 +10,7 @@ from neurolysis.errors import InputError
 
 PLAIN_NUMBERS = {
     "tag:yaml.org,2002:int": r"^[-+]?(0|[1-9][0-9]*)$",
-    "tag:yaml.org,2002:float": r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$",
+    "tag:yaml.org,2002:float": r"^[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$",
     "tag:yaml.org,2002:bool": r"^(true|True|TRUE|false|False|FALSE)$",
 }
 """What counts as a number or a truth value (YAML 1.2). The older rules would turn ``1:30`` into 90,

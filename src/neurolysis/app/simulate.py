@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neurolysis.app.files import read_json
+from neurolysis.approval import RESEARCH_USE
 from neurolysis.delivery.technique import Option, Progress, Technique, silent, technique
 from neurolysis.errors import InputError, UnknownNameError
 
@@ -38,7 +39,8 @@ def simulate(
     item = technique(name)
     complete = complete_values(item, values)
     overrides = read_settings(settings)
-    return item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
+    found = item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
+    return {**found, "research_use": RESEARCH_USE}
 
 
 def simulate_file(
@@ -53,7 +55,8 @@ def simulate_file(
     data = read_json(file)
     if not isinstance(data, dict):
         raise InputError("a bench case is one JSON object", where=str(file), found=type(data).__name__)
-    return item.simulate_case(data, axisymmetric, str(file), progress)
+    found = item.simulate_case(data, axisymmetric, str(file), progress)
+    return {**found, "research_use": RESEARCH_USE}
 
 
 def complete_values(item: Technique, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
 import numpy as np
 
 from neurolysis.case import Case
@@ -126,7 +127,7 @@ def derived_segmental_nerves(around: Surroundings) -> Iterator[Structure]:
             _zone_builder(around, name, level, side),
             around.image,
             sd_mm=FORAMEN_SD_MM,
-            derivation=f"assumption: {foramen.CONSTRUCTION}",
+            derivation=f"assumption: {foramen.CONSTRUCTION}{_borrowed(around, name, level)}",
         )
 
 
@@ -161,6 +162,16 @@ def _zone_builder(
         return foramen.zone_above(rings[level], name, side, around.labels, around.image)
 
     return build
+
+
+def _borrowed(around: Surroundings, name: str | None, level: str) -> str:
+    """What to add where a vertebra's own pedicle is not seen."""
+    if name in {ring.vertebra.level for ring in around.rings}:
+        return ""
+    return (
+        f"; the pedicle of {name or 'the vertebra above'} is not seen: its lower border is taken to lie as far "
+        f"above the lower endplate as that of {level} does"
+    )
 
 
 def _derived(

@@ -38,8 +38,10 @@ def scaled(field: str, values: ArrayLike) -> FloatArray:
 
 
 def unscaled(field: str, values: FloatArray) -> FloatArray:
-    """The inverse of :func:`scaled`, but for the floor."""
-    return np.exp(values) if in_logarithm(field) else values
+    """The inverse of :func:`scaled`; a dose at the floor is none."""
+    if not in_logarithm(field):
+        return values
+    return np.where(values > np.log(DOSE_FLOOR) + 1e-9, np.exp(values), 0.0)
 
 
 @dataclass(frozen=True)

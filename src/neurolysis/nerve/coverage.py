@@ -74,10 +74,9 @@ def _reason(
 
 
 def _by_criterion(item: CriterionInjury, left_out: bool, critical_mm: float) -> str:
-    chance = (
-        ""
-        if item.probability_critical is None
-        else f", {critical_mm:g} mm in {item.probability_critical:.0%}"
-    )
-    text = f"{item.label}: {item.longest_lesioned_mm:.1f} mm{chance}"
-    return f"{text} (a lower bound, takes no part)." if left_out else f"{text}."
+    text = f"{item.label}: {item.longest_lesioned_mm:.1f} mm"
+    if left_out:
+        return f"{text}, takes no part."
+    if item.probability_critical is None:
+        return f"{text}."
+    return f"{text}, {critical_mm:g} mm in {item.probability_critical:.0%}."

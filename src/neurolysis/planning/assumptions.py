@@ -97,7 +97,8 @@ def _of_limits(injury: Injury) -> Iterator[Assumption]:
 
 
 def _limit_label(kind: str, limit: Limit) -> str:
-    return f"limit of {kind.replace('_', ' ')}: {_words(limit.metric)}"
+    levels = [name for name in ("warn", "stop") if getattr(limit, name) is not None]
+    return f"limit of {kind.replace('_', ' ')}: {_words(limit.metric)} ({', '.join(levels)})"
 
 
 def _limit_number(limit: Limit) -> Quantity:

@@ -213,8 +213,8 @@ def bone_notice(
     if depth_mm is None:
         return
     share, deepest = float((depth_mm > 0).mean()), float(depth_mm.max())
-    where = f"{share:.0%} of the active tip in bone" if share else "the active tip on bone"
-    text = f"{name}: {where}, apex {max(depth_mm[0], 0):.1f} mm deep, deepest {deepest:.1f} mm"
+    where = f"{share:.0%} of the active tip lies in bone" if share else "the active tip lies on bone"
+    text = f"{name}: {where} (apex {depth_mm[0]:.1f} mm deep, deepest {deepest:.1f} mm)"
     if deepest > diagonal_mm and not intraosseous:
         text += f", more than one voxel's diagonal ({diagonal_mm:.1f} mm), and the target is not in bone."
         yield _notice("stop", "tip.in_bone", text, PROJECT_RULE)

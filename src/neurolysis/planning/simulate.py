@@ -97,7 +97,7 @@ def limit_notices(structure: StructureInjury) -> Iterator[Notice]:
             )
     unknown = [check for check in structure.checks if check.verdict == "cannot say"]
     for reason in dict.fromkeys(check.reason for check in unknown):
-        metrics = ", ".join(_metric(c) for c in unknown if c.reason == reason)
+        metrics = ", ".join(dict.fromkeys(_metric(c) for c in unknown if c.reason == reason))
         text = f"{structure.structure}: cannot say whether the limits on {metrics} are kept ({reason})."
         yield Notice(severity="warn", code="limit.cannot_say", text=text)
 

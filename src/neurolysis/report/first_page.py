@@ -13,12 +13,14 @@ from neurolysis.planning.result import PlanResult
 from neurolysis.quantity import Quantity
 from neurolysis.report import text
 from neurolysis.report.citations import Citations
+from neurolysis.report.decided import strictest
 from neurolysis.report.document import Alert, Block, Bullets, Facts, Figure, FirstPage, Headline, Table, Tone
 
 COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
 }  # fmt: skip
 VERDICT_TONES: dict[str, Tone] = {"ok": "plain", "warn": "warn", "stop": "stop", "cannot say": "warn"}
+DERIVED = "derived, unreviewed"
 VERDICT_RANK = {"stop": 0, "warn": 1, "cannot say": 2, "ok": 3}
 
 
@@ -108,18 +110,18 @@ def where(result: PlanResult) -> Facts:
 def coverage_headline(result: PlanResult) -> Headline:
     """Covered or not, by the criterion that gives the shortest length."""
     target = result.injury.target()
-    strictest = min(target.by_criterion, key=lambda item: item.longest_lesioned_mm, default=None)
+    shortest = strictest(result.exposure, target)
     details = [_critical(target)]
-    if strictest is not None:
-        details.append(_chances(strictest))
+    if shortest is not None:
+        details.append(_chances(shortest))
     if target.criteria_disagree:
         details.append("The criteria disagree: see the lengths below.")
     return Headline(
         label="Is the nerve covered?",
         answer=text.sentence(target.coverage),
         tone=COVERAGE_TONES[target.coverage],
-        number=text.millimetres(strictest.longest_lesioned_mm) if strictest else text.NO_NUMBER,
-        number_note=_length_note(strictest) if strictest else "no criterion was computed",
+        number=text.millimetres(shortest.longest_lesioned_mm) if shortest else text.NO_NUMBER,
+        number_note=_length_note(shortest) if shortest else "no criterion decides",
         details=tuple(detail for detail in details if detail),
     )
 
@@ -215,7 +217,7 @@ def danger_headline(result: PlanResult) -> Headline:
         f"Peak temperature there: {text.celsius(item.peak_temperature_c)}.",
         f"Tightest limit: {margin_text(tightest(item))} ({verdict}).",
     ]
-    if item.review == "derived, unreviewed":
+    if item.review == DERIVED:
         details.append("Its outline is derived from the labels and unreviewed.")
     distance = item.distance_to_lesion_mm
     overlaps = distance is not None and distance < 0
@@ -314,4 +316,7 @@ def lacks(result: PlanResult) -> Iterator[str]:
         )
     if result.case.image and result.case.image.contrast is None:
         yield "The case does not say whether vessels are enhanced by contrast; it was treated as if they were."
-    yield from dict.fromkeys(text.sentence(note) for note in result.scene.notes)
+    derived = [n.name for n in result.scene.nerves if n.review == DERIVED]
+    derived += [s.name for s in result.scene.structures if s.mask and s.review == DERIVED]
+    if derived:
+        yield f"Not seen but derived from labels, unreviewed: {text.listed(derived)}."

@@ -109,9 +109,10 @@ def anatomy_table(result: PlanResult) -> Table:
 
 
 def scene_notes(result: PlanResult) -> Bullets | None:
-    """What is said of the tissue map and how it was made."""
-    items = tuple(dict.fromkeys(text.sentence(note) for note in result.scene.tissues.notes))
-    return Bullets(items, "Notes on the tissue map") if items else None
+    """What is said of the scene and of its tissue map, and how they were made."""
+    notes = (*result.scene.notes, *result.scene.tissues.notes)
+    items = tuple(dict.fromkeys(text.sentence(note) for note in notes))
+    return Bullets(items, "Notes on the anatomy") if items else None
 
 
 def energy_facts(energy: EnergyBalance) -> Facts:

@@ -8,6 +8,7 @@ from textwrap import wrap
 from neurolysis.nerve.along import PEAK
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, palette, svg, text
+from neurolysis.report.decided import LOWER_BOUND, undecided_in
 from neurolysis.report.document import Figure
 from neurolysis.report.slices import ISOTHERMS_C, Marks, dashes
 
@@ -45,10 +46,12 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
             f"{text.sentence(what)}: {nerve.name}; dashed band: its place within one SD ({spread}); dots: its course "
             "projected onto the plane",
         )
-    yield _shade(), "Lesion by every criterion"
+    left_out = undecided_in(result.exposure)
+    yield _shade(), "Lesion by every criterion" + (" that decides" if left_out else "")
     for criterion, dash in dashes(result.exposure.criteria):
         if criterion.field != PEAK:
-            yield svg.cased(_bar(), stroke=palette.LESION, width=2.0, dash=dash), f"Lesion: {criterion.label}"
+            bound = f"; {LOWER_BOUND} here, so it does not decide" if criterion.id in left_out else ""
+            yield svg.cased(_bar(), stroke=palette.LESION, width=2.0, dash=dash), f"Lesion: {criterion.label}{bound}"
     if PEAK in result.exposure.fields:
         levels = text.listed(f"{level:g}" for level in ISOTHERMS_C)
         yield (

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurolysis.geometry import FloatArray
-from neurolysis.instrument import Cannula
 from neurolysis.plan import Placement
+from neurolysis.planning.needle import centre_line_mm
 from neurolysis.report import palette, svg
 from neurolysis.report.plane import View
-
-DRAWN_SHAFT_MM = 400.0
-"""Shafts are drawn at most this long; pictures are far smaller."""
-
 
 @dataclass(frozen=True)
 class Rod:
@@ -28,22 +24,12 @@ class Rod:
 def rods(placement: Placement) -> tuple[Rod, ...]:
     """The cannula and its tines, LPS."""
     cannula, frame = placement.instrument, placement.frame()
-    shaft = Rod(frame.apply(_centre_line(cannula)), cannula.outer_radius_mm.value, cannula.active_tip_mm)
+    shaft = Rod(frame.apply(centre_line_mm(cannula)), cannula.outer_radius_mm.value, cannula.active_tip_mm)
     tines = [
         Rod(frame.apply(np.array([tine.end_mm, tine.start_mm])), tine.radius_mm, float("inf"))
         for tine in cannula.tines
     ]
     return (shaft, *tines)
-
-
-def _centre_line(cannula: Cannula) -> FloatArray:
-    """Apex to hub in the needle's frame; a bent tip leaves the shaft's axis towards +x."""
-    far = np.array([0.0, 0.0, min(cannula.shaft_length_mm, DRAWN_SHAFT_MM)])
-    if cannula.shape != "curved":
-        return np.array([[0.0, 0.0, 0.0], far])
-    angle = np.deg2rad(cannula.bend_angle_deg)
-    bend = cannula.bend_length_mm * np.array([-np.sin(angle), 0.0, np.cos(angle)])
-    return np.array([[0.0, 0.0, 0.0], bend, bend + far])
 
 
 def drawn(view: View, placement: Placement) -> str:

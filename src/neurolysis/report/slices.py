@@ -14,6 +14,7 @@ from neurolysis.nerve.along import PEAK, scaled_threshold
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, needle, palette, svg, text
 from neurolysis.report.contour import Raster
+from neurolysis.report.decided import deciding
 from neurolysis.report.document import Figure
 from neurolysis.report.plane import Plane, View, needle_planes, read_field, read_mask
 from neurolysis.scene import Nerve, Structure
@@ -108,13 +109,13 @@ class Slice:
         return Raster(self.view, across, along, read_field(self.result.exposure, field, points))
 
     def lesions(self) -> str:
-        """The region every criterion agrees on, shaded, and the edge of each criterion that is no isotherm."""
-        criteria = self.result.exposure.criteria
+        """The region all deciding criteria agree on, shaded, and the edge of each criterion that is no isotherm."""
+        criteria, agreeing = self.result.exposure.criteria, deciding(self.result.exposure)
         if not criteria:
             return ""
         rasters = [self.raster(criterion.field) for criterion in criteria]
         above = [
-            r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True)
+            r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True) if c in agreeing
         ]
         agreed = Raster(self.view, rasters[0].across_mm, rasters[0].along_mm, np.min(above, axis=0))
         shade = svg.path(
