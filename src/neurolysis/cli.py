@@ -171,7 +171,7 @@ app.add_typer(simulations, name="simulate", help="Simulate a technique outside a
 
 
 @simulations.callback(invoke_without_command=True)
-def _simulations(context: typer.Context) -> None:
+def _simulations(context: typer.Context, json_: Json = False) -> None:
     if context.invoked_subcommand is None:
         from neurolysis.delivery.technique import technique
 
@@ -214,7 +214,7 @@ def _technique_command(item: Technique) -> Any:
     )
     command.__annotations__ = kinds
     small = typer.Typer(add_completion=False, rich_markup_mode=None)
-    small.command(item.name, help=f"Simulate {item.title} outside any patient.")(command)
+    small.command(item.name, help=f"{item.title}, simulated outside any patient.")(command)
     return typer.main.get_command(small)
 
 

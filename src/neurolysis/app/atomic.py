@@ -68,6 +68,9 @@ def written_whole(target: Path) -> Iterator[Path]:
         fresh.mkdir()
         yield fresh
         _move_in(fresh, target, work / "old") if exists else fresh.rename(target)
+    except OutputError as error:
+        _remove(work, made)
+        raise OutputError(f"{error.problem}; nothing was left", where=str(target)) from error
     except OSError as error:
         _remove(work, made)
         reason = error.strerror or error

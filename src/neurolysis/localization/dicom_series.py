@@ -266,6 +266,8 @@ def _header(file: Path) -> Header | None:
     for keyword in ("SOPClassUID", "SeriesInstanceUID"):
         if not header.text(keyword):
             raise refusal(file, f"the header lacks {keyword} (file cut short?)")
+    if header.sop_class:
+        header.numbers("BitsAllocated", count=1)
     return header
 
 

@@ -1,4 +1,4 @@
-"""The body's surface, where the image reaches it."""
+"""The skin of the back, where the image reaches it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,40 @@ from neurolysis.geometry import Volume
 from neurolysis.localization.schemes import BoolArray
 from neurolysis.scene import AIR
 
-BACK_SHARE = 0.5
-"""Part of the image's dorsal face that must be air before it counts as the room behind the patient."""
+SEEN_SHARE = 0.5
+THICKNESS_MM = 2.0
 
 
 def skin_mask(image: Volume) -> BoolArray | None:
-    """Voxels of the body's outermost layer that face the air behind the patient; None when none is seen.
+    """The outermost 2 mm of the body towards the back, on the image grid; None when it is not seen.
 
-    Needles enter from the back: the room's air is the air that reaches the image's dorsal face over at
-    least half of it. Lungs and bowel cut by another face of the image are not taken for the room. What
-    floats in that air (table, cushion) is left out as the smaller piece.
+    Needles enter from the back, so each line of voxels towards the back is followed to the last voxel of
+    the body: the largest piece that is not air, so that table and cushion are left out. The skin counts as
+    seen when on at least half of the lines that meet the body some air follows before the image ends.
     """
-    from scipy.ndimage import binary_dilation, binary_opening, label
+    solid = np.asarray(image.array >= _air_limit(), dtype=bool)
+    axis, step = _dorsal_axis(image)
+    dorsal_last = np.moveaxis(_largest_piece(solid), axis, -1)[..., ::step]
+    depth = np.argmax(dorsal_last[..., ::-1], axis=-1)
+    meets = dorsal_last.any(axis=-1)
+    seen = meets & (depth > 0)
+    if not meets.any() or float(seen.sum()) < SEEN_SHARE * float(meets.sum()):
+        return None
+    layers = max(1, round(THICKNESS_MM / float(image.spacing_mm[axis])))
+    below = np.arange(dorsal_last.shape[-1])[::-1] - depth[..., None]
+    skin = dorsal_last & (below >= 0) & (below < layers) & seen[..., None]
+    return np.ascontiguousarray(np.moveaxis(skin[..., ::step], -1, axis))
 
-    air = np.asarray(image.array < _air_limit(), dtype=bool)
-    if float(np.mean(_dorsal_face(air, image))) < BACK_SHARE:
-        return None
-    pieces, _ = label(air)
-    touching = np.unique(_dorsal_face(pieces, image))
-    room = np.isin(pieces, touching[touching > 0])
-    solid, count = label(binary_opening(~room, iterations=2))
+
+def _largest_piece(solid: BoolArray) -> BoolArray:
+    """The largest connected piece; bridges of one or two voxels (a cushion that touches) are cut."""
+    from scipy.ndimage import binary_opening, label
+
+    pieces, count = label(binary_opening(solid, iterations=2))
     if count == 0:
-        return None
-    body = solid == 1 + int(np.argmax(np.bincount(solid.ravel())[1:]))
-    skin: BoolArray = body & binary_dilation(room, iterations=2) & ~room
-    return skin if skin.any() else None
+        return np.zeros_like(solid)
+    largest: BoolArray = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    return largest
 
 
 def _air_limit() -> float:
@@ -42,9 +51,7 @@ def _air_limit() -> float:
     return -np.inf if high is None else high
 
 
-def _dorsal_face(array: BoolArray, image: Volume) -> BoolArray:
-    """The outermost layer of voxels towards the patient's back."""
+def _dorsal_axis(image: Volume) -> tuple[int, int]:
+    """The index axis nearest to the back-front line, and 1 if it runs to the back, -1 if to the front."""
     axis = int(np.argmax(np.abs(image.affine[1, :3])))
-    last = -1 if image.affine[1, axis] > 0 else 0
-    face: BoolArray = np.take(array, last, axis=axis)
-    return face
+    return axis, 1 if image.affine[1, axis] > 0 else -1

@@ -144,7 +144,7 @@ def skin_structure(case: Case, image: Volume) -> Structure:
         unknown_reason="" if mask is not None else reason,
         limits=limits_for(SKIN),
         review="derived, unreviewed",
-        derivation="outermost layer of the body towards the air behind the patient"
+        derivation="outermost layer of the body towards the back, told by air beyond it"
         if mask is not None
         else "",
     )
@@ -169,8 +169,8 @@ def _borrowed(around: Surroundings, name: str | None, level: str) -> str:
     if name in {ring.vertebra.level for ring in around.rings}:
         return ""
     return (
-        f"; the pedicle of {name or 'the vertebra above'} is not seen: its lower border is taken to lie as far "
-        f"above the lower endplate as that of {level} does"
+        f"; the pedicle of {name or 'the vertebra above'} is not seen: its lower border is taken to lie as "
+        f"far above the lower endplate as that of {level} does"
     )
 
 

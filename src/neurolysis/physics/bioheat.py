@@ -181,7 +181,8 @@ def step_temperature(
             p, heat, jnp.zeros_like(guess), rhs, p.heat_free * guess, p.heat_free * p.start_c, tolerance
         )
         return Solved(new + held, v2, count, residual)
-    return _newton(p, heat, base, joule, p.heat_free * guess + held, choose_v2, per_v2, tolerance)
+    v2 = choose_v2(jnp.vdot(adjoint, base), per_v2)
+    return _newton(p, heat, base, joule, p.heat_free * guess + held, v2, choose_v2, per_v2, tolerance)
 
 
 def _newton(
@@ -190,10 +191,13 @@ def _newton(
     base: Array,
     joule: Array,
     guess: Array,
+    first_v2: Array,
     choose_v2: Callable[[Array, Array], Array],
     per_v2: Array,
     tolerance: Array,
 ) -> Solved:
+    """Where nothing boils the second pass finds the first already solved and costs one residual."""
+
     def going(carry: Any) -> Array:
         _, _, count, change, _, _ = carry
         return (change > NEWTON_TOLERANCE_C) & (count < NEWTON_STEPS)
@@ -213,7 +217,6 @@ def _newton(
         change = jnp.maximum(jnp.max(jnp.abs(new - t)), jnp.abs(better - v2) * per_v2)
         return new, better, count + 1, change, inner + iterations, residual
 
-    first = choose_v2(sensor_values(p, guess)[0], per_v2) * 0
-    start = (guess, first, 0, jnp.asarray(jnp.inf, guess.dtype), 0, jnp.zeros((), guess.dtype))
+    start = (guess, first_v2, 0, jnp.asarray(jnp.inf, guess.dtype), 0, jnp.zeros((), guess.dtype))
     t, v2, _, _, inner, residual = jax.lax.while_loop(going, advance, start)
     return Solved(t, v2, inner, residual)

@@ -92,12 +92,16 @@ def _as_steps(rows: list[tuple[float, ...]]) -> Steps:
 
 
 def power_off_steps(number: int, step_s: float) -> Steps:
-    """One chunk of steps with the power off; the first chunk restarts the scheme."""
-    lengths = [step_s] * CHUNK
+    """One chunk of steps with the power off; the first chunk restarts the scheme.
+
+    Cooling slows down, so from the second chunk on steps are twice, then four times as long.
+    """
+    long = step_s * min(4, 2**number)
+    lengths = [long] * CHUNK
     if number == 0:
         lengths[: len(START_FRACTIONS)] = [f * step_s for f in START_FRACTIONS]
     rows: list[tuple[float, ...]] = []
-    before = None if number == 0 else step_s
+    before = None if number == 0 else step_s * min(4, 2 ** (number - 1))
     for dt in lengths:
         rows.append((dt, *bdf_coefficients(dt, before), OFF, 0.0, 1.0, NO_CEILING_C, 0.0))
         before = dt

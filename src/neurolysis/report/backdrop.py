@@ -97,8 +97,8 @@ def orientation(view: View) -> str:
     places = (
         (plane.right, width - 7, height / 2 + 4, "end"),
         (-plane.right, 7.0, height / 2 + 4, "start"),
-        (plane.up, width / 2, 16.0, "middle"),
-        (-plane.up, width / 2, height - 8, "middle"),
+        (plane.up, width / 2 - 26, 16.0, "middle"),
+        (-plane.up, width / 2 - 26, height - 8, "middle"),
     )
     return "".join(
         _on_image(x, y, "".join(text.directions(direction.tolist())), anchor, weight="700", size=13.0)

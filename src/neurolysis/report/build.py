@@ -73,8 +73,8 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
         software=f"neurolysis {result.plan.software_version}",
         first=first.first_page(result, technique, citations, slices[0]),
         sections=(
-            _place(result),
             _lesion(result, slices, citations),
+            _place(result),
             _nerve(result, citations),
             _time(result, technique),
             _risk(result, citations),
@@ -91,7 +91,7 @@ def _blocks(*blocks: Block | None) -> tuple[Block, ...]:
 
 
 def _place(result: PlanResult) -> Section:
-    return Section("place", "Where in the body", (FigureRow(overview_figures(result)),), new_page=True)
+    return Section("place", "Where in the body", (FigureRow(overview_figures(result)),))
 
 
 def _lesion(result: PlanResult, slices: tuple[Figure, ...], citations: Citations) -> Section:
@@ -100,7 +100,7 @@ def _lesion(result: PlanResult, slices: tuple[Figure, ...], citations: Citations
         tables.lesion_table(result.exposure, citations),
         tables.model_error_table(result.exposure, citations),
     )
-    return Section("lesion", "The lesion", blocks)
+    return Section("lesion", "The lesion", blocks, new_page=True)
 
 
 def _nerve(result: PlanResult, citations: Citations) -> Section:

@@ -36,6 +36,16 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Short entries set close together in two columns: (name, value, why)."""
+
+    title: str
+    rows: tuple[tuple[str, str, str], ...]
+    note: str = ""
+    kind: Literal["terms"] = "terms"
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of texts.
 
@@ -79,7 +89,7 @@ class FigureRow:
     kind: Literal["figures"] = "figures"
 
 
-Block = Facts | Paragraph | Bullets | Table | Figure | FigureRow
+Block = Facts | Paragraph | Bullets | Terms | Table | Figure | FigureRow
 
 
 @dataclass(frozen=True)

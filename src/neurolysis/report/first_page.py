@@ -14,7 +14,7 @@ from neurolysis.quantity import Quantity
 from neurolysis.report import text
 from neurolysis.report.citations import Citations
 from neurolysis.report.decided import strictest
-from neurolysis.report.document import Alert, Block, Bullets, Facts, Figure, FirstPage, Headline, Table, Tone
+from neurolysis.report.document import Alert, Block, Bullets, Facts, Figure, FirstPage, Headline, Table, Terms, Tone
 
 COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
@@ -31,7 +31,7 @@ def first_page(
     blocks: list[Block] = [length_table(result.injury.target())]
     if result.injury.structures:
         blocks.append(danger_table(result))
-    blocks.append(assumption_table(result.assumptions, citations))
+    blocks.append(assumption_list(result.assumptions, citations))
     missing = tuple(lacks(result))
     if missing:
         blocks.append(Bullets(missing, "What the image and the case do not hold"))
@@ -111,7 +111,7 @@ def coverage_headline(result: PlanResult) -> Headline:
     """Covered or not, by the criterion that gives the shortest length."""
     target = result.injury.target()
     shortest = strictest(result.exposure, target)
-    details = [_critical(target)]
+    details = [_standing(result), _critical(target)]
     if shortest is not None:
         details.append(_chances(shortest))
     if target.criteria_disagree:
@@ -119,11 +119,21 @@ def coverage_headline(result: PlanResult) -> Headline:
     return Headline(
         label="Is the nerve covered?",
         answer=text.sentence(target.coverage),
-        tone=COVERAGE_TONES[target.coverage],
+        tone="stop" if details[0] else COVERAGE_TONES[target.coverage],
         number=text.millimetres(shortest.longest_lesioned_mm) if shortest else text.NO_NUMBER,
         number_note=_length_note(shortest) if shortest else "no criterion decides",
         details=tuple(detail for detail in details if detail),
     )
+
+
+def _standing(result: PlanResult) -> str:
+    """How many stops stand, and whether the answer may be used at all."""
+    stops = remaining_stops(result)
+    if not stops:
+        return ""
+    final = any(n.severity == "stop" and not n.overridable for n in result.notices)
+    use = "do not use this answer" if final else "read them before this answer"
+    return f"{stops} stop{'s stand' if stops > 1 else ' stands'} against this plan: {use}."
 
 
 def _length_note(item: CriterionInjury) -> str:
@@ -257,13 +267,19 @@ def danger_table(result: PlanResult) -> Table:
 
 
 def alerts(result: PlanResult, citations: Citations) -> Iterator[Alert]:
-    """Every stop, then every warning; a stop that was set aside says by whom and why."""
+    """Every stop, then every warning that no stop on the same thing outdoes.
+
+    A stop that was set aside says by whom and why. All notices with full sources stand in a later table.
+    """
     approval = valid_approval(result)
-    notices = dict.fromkeys((n.severity, n.code, n.text, n.source) for n in result.notices)
-    for severity in ("stop", "warn"):
-        for found, code, words, source in notices:
-            if found == severity:
-                yield Alert(severity, words, citations.cite(source), _override(approval, code, severity))
+    stops = [n for n in result.notices if n.severity == "stop"]
+    said = {(n.code, n.text.split(":")[0]) for n in stops}
+    for notice in dict.fromkeys(stops):
+        words, source = notice.text, _short_source(citations.cite(notice.source))
+        yield Alert("stop", words, source, _override(approval, notice.code))
+    for notice in dict.fromkeys(n for n in result.notices if n.severity == "warn"):
+        if (notice.code, notice.text.split(":")[0]) not in said:
+            yield Alert("warn", notice.text, _short_source(citations.cite(notice.source)))
 
 
 def valid_approval(result: PlanResult) -> Approval | None:
@@ -272,8 +288,13 @@ def valid_approval(result: PlanResult) -> Approval | None:
     return approval if approval and approval.plan_hash == result.plan.content_hash() else None
 
 
-def _override(approval: Approval | None, code: str, severity: str) -> str:
-    if approval is None or severity != "stop":
+def _short_source(cited: str) -> str:
+    """Numbers of the list of sources; longer remarks are left to the table of all notices."""
+    return cited if cited.startswith("[") else ""
+
+
+def _override(approval: Approval | None, code: str) -> str:
+    if approval is None:
         return ""
     found = next((item for item in approval.overrides if item.code == code), None)
     return f"Set aside by {found.name}: {found.reason}" if found else ""
@@ -285,8 +306,8 @@ def remaining_stops(result: PlanResult) -> int:
     return len(open_stops(result.notices, approval.overrides if approval else ()))
 
 
-def assumption_table(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Table:
-    """Numbers without a source; those with the same value and reason share a line."""
+def assumption_list(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Terms:
+    """Numbers without a source; those with the same value and reason share an entry."""
     groups: dict[tuple[str, str], list[str]] = {}
     for place, item in items:
         groups.setdefault((text.quantity(item), text.reason(item.source)), []).append(place)
@@ -294,12 +315,10 @@ def assumption_table(items: tuple[tuple[str, Quantity], ...], citations: Citatio
         (text.listed(dict.fromkeys(places)), value, citations.numbered(why))
         for (value, why), places in groups.items()
     )
-    return Table(
+    return Terms(
         "Assumptions this result rests on",
-        ("Number", "Value (range)", "Why it is assumed"),
         rows,
-        weights=(2.6, 1.9, 4.5),
-        note="" if rows else "None: every number used has a source.",
+        note="These numbers have no source that was read." if rows else "None: every number used has a source.",
     )
 
 

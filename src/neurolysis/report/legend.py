@@ -55,7 +55,7 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     if PEAK in result.exposure.fields:
         levels = text.listed(f"{level:g}" for level in ISOTHERMS_C)
         yield (
-            svg.cased(_bar(), stroke=palette.ISOTHERM, width=1.3, casing=palette.INK),
+            svg.cased(_bar(), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK),
             f"Peak temperature of {levels} °C{_as_criteria(result)}",
         )
     for label, structure in marks.structures:
@@ -93,4 +93,6 @@ def _bone() -> str:
 
 
 def _outside() -> str:
-    return svg.element("g", backdrop.hatch(SAMPLE, 11), transform="translate(0 -6)")
+    ground = svg.rectangle(0, -6, SAMPLE, 11, fill="#E4E8EB")
+    lines = "".join(f"M{x} 5L{x + 11} -6" for x in (0, 9, 18))
+    return ground + svg.path(lines, stroke="#B4BDC4", stroke_width=1.2)

@@ -20,7 +20,7 @@ from neurolysis.report.plane import Plane, View, needle_planes, read_field, read
 from neurolysis.scene import Nerve, Structure
 
 ISOTHERMS_C = (45.0, 50.0, 60.0, 80.0)
-LABEL_ANGLES_DEG = (215.0, 325.0, 190.0, 350.0)
+LABEL_ANGLES_DEG = (215.0, 325.0, 168.0, 12.0)
 """Where round the lesion each isotherm's number stands, so that nested ones keep apart."""
 STEP_MM = 0.2
 COARSE_STEP_MM = 0.4
@@ -95,6 +95,7 @@ class Slice:
             self.isotherms(),
             "".join(needle.drawn(self.view, placement) for placement in self.result.plan.placements),
             self.nerves(),
+            self.isotherm_numbers(),
             backdrop.scale_bar(self.view, 5.0),
             backdrop.orientation(self.view),
         )
@@ -128,27 +129,32 @@ class Slice:
         ]
         return shade + "".join(edges)
 
-    def isotherms(self) -> str:
-        """Lines of equal peak temperature with their numbers."""
+    @cached_property
+    def _isotherms(self) -> list[tuple[float, list[FloatArray]]]:
         if PEAK not in self.result.exposure.fields:
-            return ""
+            return []
         raster = self.raster(PEAK)
-        found = [(level, raster.lines(level)) for level in ISOTHERMS_C]
-        lines = "".join(
-            svg.cased(svg.path_data(lines), stroke=palette.ISOTHERM, width=1.3, casing=palette.INK)
-            for _, lines in found
+        return [(level, raster.lines(level)) for level in ISOTHERMS_C]
+
+    def isotherms(self) -> str:
+        """Lines of equal peak temperature."""
+        return "".join(
+            svg.cased(svg.path_data(lines), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK)
+            for _, lines in self._isotherms
         )
-        labels = "".join(
+
+    def isotherm_numbers(self) -> str:
+        """The temperature of each isotherm, above everything else."""
+        return "".join(
             self._isotherm_label(level, lines[0], angle)
-            for (level, lines), angle in zip(found, LABEL_ANGLES_DEG, strict=True)
+            for (level, lines), angle in zip(self._isotherms, LABEL_ANGLES_DEG, strict=False)
             if lines
         )
-        return lines + labels
 
     def _isotherm_label(self, level: float, line: FloatArray, angle_deg: float) -> str:
         angle = np.deg2rad(angle_deg)
         direction = np.array([np.cos(angle), -np.sin(angle)])
-        x, y = line[int(np.argmax((line - line.mean(axis=0)) @ direction))]
+        x, y = line[int(np.argmax((line - line.mean(axis=0)) @ direction))] + 6.0 * direction
         width, height = self.view.size
         x, y = float(np.clip(x, 14, width - 14)), float(np.clip(y + 4, 12, height - 4))
         return svg.text(

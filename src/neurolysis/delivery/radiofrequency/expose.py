@@ -121,15 +121,11 @@ def _control(scene: Scene, placements: tuple[Placement, ...], frame: RigidTransf
     )
 
 
-def may_boil(protocol: RadiofrequencyProtocol, placements: tuple[Placement, ...]) -> bool:
-    """Whether boiling must be solved for: not where the sensor holds the hottest tissue well below it.
-
-    With a plain tip under temperature control the hottest tissue is a few kelvin above the sensor.
-    """
-    cooled = any(item.instrument.cooling is not None for item in placements)
-    capped = protocol.mode == "temperature" and (protocol.set_temperature_c or 0) <= 85.0
-    pulsed_cap = protocol.mode == "pulsed" and (protocol.temperature_ceiling_c or 100) <= 60.0
-    return cooled or not (capped or pulsed_cap)
+def may_boil(protocol: RadiofrequencyProtocol) -> bool:
+    """Whether the constants of boiling can matter: tissue runs some 20 K ahead of the sensor in a ramp."""
+    if protocol.mode == "temperature":
+        return (protocol.set_temperature_c or 0.0) >= 75.0
+    return protocol.mode != "pulsed"
 
 
 def solve(
@@ -148,7 +144,7 @@ def solve(
         phases.limits(plan.generator, path),
         steps,
         tolerance=numerics.relative_tolerance,
-        vaporises=may_boil(protocol, plan.placements),
+        vaporises=True,
         progress=progress,
         cooldown=lambda number: power_off_steps(number, step_s),
         cooldown_to_c=numerics.cooldown_to_c,

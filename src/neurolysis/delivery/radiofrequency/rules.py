@@ -74,6 +74,6 @@ def assumptions(scene: Scene, plan: Plan) -> tuple[tuple[str, Quantity], ...]:
         for slope in sorted(slopes, key=lambda q: q.value)
         if slope.basis == "assumption"
     ]
-    if may_boil(protocol, plan.placements):
+    if may_boil(protocol):
         found += boiling_assumptions()
     return tuple(found)

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurolysis import __version__
 from neurolysis.delivery.radiofrequency import reactions
-from neurolysis.delivery.radiofrequency.expose import Prepared, may_boil
+from neurolysis.delivery.radiofrequency.expose import Prepared
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
@@ -200,9 +200,7 @@ def _notices(
             found.append(Notice(severity="warn", code="generator.limited", text=text))
     hottest = float(result.trace.hottest.max())
     if hottest > 99.0:
-        boils = may_boil(protocol, plan.placements)
-        text = f"tissue reaches {hottest:.0f} °C: boiling and charring are likely"
-        text += "" if boils else " (boiling was not modelled in this run: sizes are unreliable)"
+        text = f"tissue at the tip reaches {hottest:.0f} °C: boiling and charring are possible"
         found.append(Notice(severity="warn", code="tissue.boils", text=text))
     if energy.error > 0.01:
         text = f"the energy balance is off by {100 * energy.error:.2f} % (limit 1 %)"
