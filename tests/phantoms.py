@@ -5,6 +5,8 @@ Local axes: x to the patient's left, y to posterior, z cranial; the body is cent
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from neurolysis.case import LabelSource
@@ -86,7 +88,8 @@ def label_maps(image: Volume, parts: np.ndarray, *, level: int = 22) -> Labels:
     )
 
 
-def phantom(pose: RigidTransform = TILTED, spacing_mm: float = 1.0) -> tuple[Volume, Labels]:
+@cache
+def phantom(pose: RigidTransform = TILTED, spacing_mm: float = 1.5) -> tuple[Volume, Labels]:
     """The image grid and the label maps of the phantom in a pose."""
     image = grid(pose, spacing_mm)
     return image, label_maps(image, subregions(image, pose))

@@ -1,7 +1,12 @@
-"""Rigid transforms, curves and volumes: round trips, distances, sampling and hashes."""
+"""The one frame: transforms, curves, volumes and hashes; NIfTI images and label maps brought into it."""
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+from typing import Any
+
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +15,17 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from neurolysis.case import GivenPlacement
-from neurolysis.errors import FrameMismatchError, InputError
+from neurolysis.errors import FrameMismatchError, ImageError, InputError
 from neurolysis.geometry import Curve, RigidTransform, Volume, segment_distance_mm, unit_vector
+from neurolysis.localization import dicom_series
+from neurolysis.localization.images import read_image, read_image_details, read_labels
 from neurolysis.quantity import parse
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+RAS = np.array([[0, 0, 1.5, -78], [-1.4, 0, 0, -135], [0, -1.6, 0, -34.2], [0, 0, 0, 1]])
+"""An affine as NIfTI writes it, stored towards posterior, inferior and right."""
+LPS = np.diag([-1, -1, 1, 1]) @ RAS
 
 brief = settings(deadline=None, max_examples=40)
 coordinate = st.floats(-500, 500, allow_nan=False, width=32)
@@ -20,24 +33,13 @@ points = arrays(np.float64, (3,), elements=coordinate)
 directions = points.filter(lambda v: np.linalg.norm(v) > 1e-3)
 
 
-@st.composite
-def rotations(draw: st.DrawFn) -> np.ndarray:
-    quaternion = draw(
-        arrays(np.float64, (4,), elements=st.floats(-1, 1)).filter(lambda q: np.linalg.norm(q) > 0.1)
-    )
-    w, x, y, z = quaternion / np.linalg.norm(quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
+    left, _, right = np.linalg.svd(matrix)
+    return left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
 
 
-@st.composite
-def transforms(draw: st.DrawFn) -> RigidTransform:
-    return RigidTransform.from_arrays(draw(rotations()), draw(points))
+rotations = arrays(np.float64, (3, 3), elements=st.floats(-1, 1)).map(nearest_rotation)
+transforms = st.builds(RigidTransform.from_arrays, rotations, points)
 
 
 @st.composite
@@ -45,7 +47,7 @@ def affines(draw: st.DrawFn) -> np.ndarray:
     spacing = draw(arrays(np.float64, (3,), elements=st.floats(0.2, 5)))
     flips = draw(arrays(np.float64, (3,), elements=st.sampled_from([-1.0, 1.0])))
     affine = np.eye(4)
-    affine[:3, :3] = draw(rotations()) * spacing * flips
+    affine[:3, :3] = draw(rotations) * spacing * flips
     affine[:3, 3] = draw(points)
     return affine
 
@@ -73,25 +75,21 @@ def test_a_direction_without_a_length_is_refused(vector: list[float]) -> None:
 
 
 @brief
-@given(transforms(), points)
+@given(transforms, points)
 def test_the_inverse_undoes_a_transform(transform: RigidTransform, point: np.ndarray) -> None:
     np.testing.assert_allclose(transform.inverse().apply(transform.apply(point)), point, atol=1e-9)
 
 
 @brief
-@given(transforms(), transforms(), points)
-def test_composition_applies_the_first_and_then_the_second(
-    second: RigidTransform, first: RigidTransform, point: np.ndarray
-) -> None:
+@given(transforms, transforms, points)
+def test_composition_applies_the_first_and_then_the_second(second, first, point) -> None:
     whole = second.compose(first).apply(point)
     np.testing.assert_allclose(whole, second.apply(first.apply(point)), atol=1e-9)
 
 
 @brief
-@given(transforms(), points, points)
-def test_a_rigid_transform_keeps_distances(
-    transform: RigidTransform, one: np.ndarray, other: np.ndarray
-) -> None:
+@given(transforms, points, points)
+def test_a_rigid_transform_keeps_distances(transform, one, other) -> None:
     moved = np.linalg.norm(transform.apply(one) - transform.apply(other))
     assert moved == pytest.approx(np.linalg.norm(one - other), abs=1e-9)
 
@@ -181,10 +179,8 @@ def test_distance_beside_beyond_and_at_the_bend() -> None:
 
 
 @brief
-@given(transforms(), arrays(np.float64, (6, 3), elements=coordinate))
-def test_distance_to_a_curve_is_never_more_than_to_its_points(
-    transform: RigidTransform, asked: np.ndarray
-) -> None:
+@given(transforms, arrays(np.float64, (6, 3), elements=coordinate))
+def test_distance_to_a_curve_is_never_more_than_to_its_points(transform, asked) -> None:
     shape = np.array([[0.0, 0, 0], [20, 5, 0], [30, -10, 8]])
     distance = Curve.from_array(shape).distance_mm(asked)
     to_points = np.linalg.norm(asked[:, None] - shape, axis=-1).min(axis=1)
@@ -341,3 +337,205 @@ def test_volumes_are_equal_just_when_their_voxels_are(one: np.ndarray, other: np
     assert volume(one.copy()) != volume(one.copy(), name="other")
     assert len({volume(one.copy()), volume(one.copy())}) == 1
     assert volume(one.copy()) != "an image"
+
+
+# ------------------------------------------------------------------ NIfTI
+
+
+def nifti(
+    file: Path, array: np.ndarray | None = None, sform: Any = RAS, qform: Any = None, **header: Any
+) -> Path:
+    """Write a NIfTI file with these forms (None: code 0); ``header`` sets raw fields last."""
+    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5) - 20 if array is None else array
+    image = nibabel.Nifti1Image(array, None)
+    image.header.set_xyzt_units("mm")
+    image.header.set_sform(sform, code=0 if sform is None else 1)
+    image.header.set_qform(qform, code=0 if qform is None else 1)
+    image.to_filename(file)
+    if header:
+        content = bytearray(file.read_bytes())
+        for field, value in header.items():
+            np.ndarray((), nibabel.nifti1.header_dtype, content)[field] = value
+        file.write_bytes(content)
+    return file
+
+
+def refused(file: Path, says: str) -> None:
+    with pytest.raises(ImageError, match=says) as caught:
+        read_image(file)
+    assert caught.value.where == str(file)
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "CT.NII.GZ"])
+@pytest.mark.parametrize(
+    "forms", [{"sform": RAS}, {"sform": None, "qform": RAS}, {"sform": RAS, "qform": RAS}]
+)
+def test_a_nifti_image_is_brought_from_ras_to_lps(tmp_path: Path, name: str, forms: dict[str, Any]) -> None:
+    image = read_image(nifti(tmp_path / name, **forms))
+    assert (image.array.dtype, image.name) == (np.int16, name)
+    np.testing.assert_array_equal(image.array.ravel(), np.arange(60) - 20)
+    np.testing.assert_allclose(image.affine, LPS, atol=1e-4)
+    details = read_image_details(tmp_path / name)
+    assert (details.format, details.contrast, details.notes) == ("NIfTI", None, ())
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", ">i2", "i4", "f4", ">f8"])
+def test_whole_values_come_as_int16_whatever_the_file_stores(tmp_path: Path, dtype: str) -> None:
+    array = np.arange(60).reshape(3, 4, 5, 1).astype(dtype)
+    image = read_image(nifti(tmp_path / "ct.nii", array))
+    assert (image.shape, image.array.dtype) == ((3, 4, 5), np.dtype(np.int16))
+    np.testing.assert_array_equal(image.array, array[..., 0])
+
+
+def test_other_values_and_scalings_come_as_float32(tmp_path: Path) -> None:
+    stored = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    image = read_image(nifti(tmp_path / "ct.nii", stored, scl_slope=0.25, scl_inter=-7))
+    assert image.array.dtype == np.float32
+    np.testing.assert_array_equal(image.array, stored * 0.25 - 7)
+    beyond = read_image(nifti(tmp_path / "ct.nii", stored.astype(np.int32) * 1000))
+    assert beyond.array.dtype == np.float32
+    assert beyond.array.max() == 59000
+
+
+HOLES = np.ones((3, 4, 5), np.float32)
+HOLES[1, 2, 3], HOLES[2, 0, 0] = np.nan, np.inf
+SHEARED, FLAT, AWAY = RAS.copy(), RAS.copy(), RAS.copy()
+SHEARED[1, 1], FLAT[:, 1], AWAY[0, 3] = 0.1, 0, -77
+NIFTI_REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "no form": ({"sform": None}, "neither qform nor sform is set.*qform_code 0, sform_code 0"),
+    "two places": ({"qform": AWAY}, "place the image differently; found: 1 mm apart"),
+    "shear": ({"sform": SHEARED}, r"a sheared image; found: 3\.\d\d degrees off"),
+    "no spacing": ({"sform": FLAT}, "spacing must be finite and above zero"),
+    "nan affine": ({"srow_x": [np.nan, 0, 1, 0]}, "spacing must be finite and above zero"),
+    "not finite": ({"array": HOLES}, r"2 voxels not a finite number; found: nan at voxel index \(1, 2, 3\)"),
+    "time": ({"array": np.zeros((3, 4, 5, 2), np.int16)}, r"three-dimensional.*\(3, 4, 5, 2\)"),
+    "plane": ({"array": np.zeros((3, 4), np.int16)}, r"three-dimensional.*\(3, 4\)"),
+    "one slice": ({"array": np.zeros((3, 4, 1), np.int16)}, "single slice has no thickness direction"),
+    "complex": ({"array": np.zeros((3, 4, 5), np.complex64)}, "voxels are not single numbers"),
+    "metres": ({"xyzt_units": 1}, "unit of length is not millimetres; found: meter; allowed: mm"),
+    "huge": ({"dim": [3, 2000, 2000, 2000, 1, 1, 1, 1]}, "size is refused; found: 2000 x 2000 x 2000"),
+    "no type": ({"datatype": 9999}, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", NIFTI_REFUSALS)
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_a_nifti_image_that_cannot_be_trusted_is_refused(tmp_path: Path, name: str) -> None:
+    change, says = NIFTI_REFUSALS[name]
+    refused(nifti(tmp_path / "ct.nii", **change), says)
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+@pytest.mark.parametrize("kept", [0.95, 0.5, 0.1, 0])
+def test_a_nifti_file_cut_short_is_refused(tmp_path: Path, name: str, kept: float) -> None:
+    array = np.random.default_rng(1).integers(0, 999, (9, 9, 9)).astype(np.int16)
+    whole = nifti(tmp_path / name, array).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(len(whole) * kept)])
+    refused(tmp_path / name, "cannot be read")
+
+
+def test_other_faults_of_a_nifti_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(tmp_path / "nowhere.nii", "no such file")
+    file = nifti(tmp_path / "ct.nii", xyzt_units=0)
+    assert "millimetres are assumed" in read_image_details(file).notes[0]
+    with pytest.raises(ImageError, match="holds no series to choose"):
+        read_image(file, series_uid="1.2.3")
+    monkeypatch.setattr(dicom_series, "MAX_VOXELS", 59)
+    refused(file, "size is refused; found: 3 x 4 x 5; allowed: 1 to 59 voxels")
+
+
+# ------------------------------------------------------------------ label maps
+
+
+@pytest.mark.parametrize(("top", "dtype"), [(59, np.uint8), (300, np.int16), (70000, np.int32)])
+@pytest.mark.parametrize("stored", [np.int32, np.float32])
+def test_labels_are_whole_numbers_in_the_smallest_type(
+    tmp_path: Path, top: int, dtype: Any, stored: Any
+) -> None:
+    array = np.arange(60).reshape(3, 4, 5).astype(stored)
+    array[0, 0, 0] = top
+    labels = read_labels(nifti(tmp_path / "labels.nii", array), read_image(nifti(tmp_path / "ct.nii")))
+    assert labels.array.dtype == dtype
+    np.testing.assert_array_equal(labels.array, array)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"), [(2.5, "label"), (-1, "label"), (np.nan, "voxel"), (np.inf, "voxel")]
+)
+def test_what_is_no_label_is_refused(tmp_path: Path, value: float, what: str) -> None:
+    array = np.zeros((3, 4, 5), np.float32)
+    array[2, 1, 0] = value
+    with pytest.raises(ImageError, match=rf"1 {what} not a .*found: {value:g} at voxel index \(2, 1, 0\)"):
+        read_labels(nifti(tmp_path / "labels.nii", array), read_image(nifti(tmp_path / "ct.nii")))
+    with pytest.raises(ImageError, match="a label map is a NIfTI file"):
+        read_labels(tmp_path, read_image(nifti(tmp_path / "ct.nii")))
+
+
+@pytest.mark.parametrize("change", ["moved", "mirrored", "cropped", "coarser"])
+def test_labels_in_another_frame_are_refused(tmp_path: Path, change: str) -> None:
+    affine, shape = RAS.copy(), (3, 4, 4) if change == "cropped" else (3, 4, 5)
+    affine[0, 3] += 0.02 * (change == "moved")
+    affine[:3, 0] *= {"mirrored": -1, "coarser": 1.01}.get(change, 1)
+    file = nifti(tmp_path / "labels.nii", np.zeros(shape, np.uint8), affine)
+    with pytest.raises(FrameMismatchError, match=r"labels\.nii"):
+        read_labels(file, read_image(nifti(tmp_path / "ct.nii")))
+
+
+@brief
+@given(st.permutations(range(3)), st.tuples(*[st.booleans()] * 3))
+def test_labels_stored_in_another_order_are_turned_to_the_image(tmp_path_factory, axes, flips) -> None:
+    folder = tmp_path_factory.mktemp("turned")
+    image = read_image(nifti(folder / "ct.nii"))
+    array, affine = np.arange(60, dtype=np.uint8).reshape(3, 4, 5).transpose(axes), RAS.copy()
+    affine[:3, :3] = RAS[:3, list(axes)]
+    for axis in np.flatnonzero(flips):
+        affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
+        affine[:3, axis] *= -1
+        array = np.flip(array, axis)
+    labels = read_labels(nifti(folder / "labels.nii", array, affine), image)
+    np.testing.assert_array_equal(labels.array.ravel(), np.arange(60))
+    image.require_same_frame(labels)
+
+
+# ------------------------------------------------------------------ real images
+
+
+def real(folder: Path, name: str) -> tuple[Volume, Volume]:
+    if not (folder / name).is_file():
+        pytest.skip(f"the image set is not at {folder}")
+    image = read_image(folder / "ct.nii.gz")
+    return image, read_labels(folder / name, image)
+
+
+def centre(labels: Volume, *numbers: int) -> np.ndarray:
+    return labels.to_lps(np.argwhere(np.isin(labels.array, numbers)).mean(axis=0))
+
+
+@pytest.mark.parametrize("folder", [ROOT / "src/neurolysis/data/demo", SHARED / "ct_lumbar_subregions"])
+def test_the_lumbar_ct_lies_as_anatomy_says(folder: Path) -> None:
+    image, parts = real(folder, "labels_subregion.nii.gz")
+    body, spinous = centre(parts, 49, 50), centre(parts, 42)
+    left, right = centre(parts, 43), centre(parts, 44)
+    assert spinous[1] > body[1] + 40  # behind the body
+    assert left[0] > right[0] + 40  # transverse processes
+    assert left[0] > spinous[0] > right[0]
+    vertebrae = read_labels(folder / "labels_vertebra.nii.gz", image)
+    third = parts.with_array(np.where(vertebrae.array == 22, parts.array, 0))
+    assert centre(third, 45, 46)[2] > centre(third, 47, 48)[2] + 15  # upper and lower articular processes
+    assert centre(vertebrae, 21)[2] > centre(vertebrae, 22)[2] > centre(vertebrae, 23)[2]  # L2, L3, L4
+    assert image.sample(spinous) > image.sample(body) + 50  # cortical process, spongy body (HU)
+
+
+def test_the_thoracolumbar_ct_lies_as_anatomy_says() -> None:
+    folder = SHARED / "ct_thoracolumbar_lidc"
+    image, labels = real(folder, "labels.nii.gz")
+    with (folder / "structures.csv").open(newline="") as stream:
+        number = {row["structure"]: int(row["id"]) for row in csv.DictReader(stream)}
+    at = {name: centre(labels, number[name]) for name in number if np.any(labels.array == number[name])}
+    assert at["spleen"][0] > at["aorta"][0] > at["liver"][0]  # from left to right
+    assert at["kidney_left"][0] > at["kidney_right"][0] + 80
+    assert at["spinal_cord"][1] > at["aorta"][1] > at["heart"][1]  # from back to front
+    assert at["vertebrae_T1"][2] > at["heart"][2] > at["vertebrae_L1"][2] > at["vertebrae_L3"][2]
+    aorta = image.array[labels.array == number["aorta"]]
+    assert float(np.median(aorta)) > 300  # an enhanced vessel (HU)
+    assert image.sample(at["lung_upper_lobe_left"]) < -500

@@ -1,4 +1,4 @@
-"""Images in: DICOM series and NIfTI files as volumes in LPS mm, and every reason to refuse one."""
+"""DICOM series as volumes in LPS mm, and every reason to refuse one (NIfTI: ``test_geometry.py``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,14 +17,11 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as Items
 from pydicom.valuerep import DSfloat
 
-from neurolysis.errors import FrameMismatchError, ImageError, UnknownNameError
-from neurolysis.geometry import Volume
+from neurolysis.errors import ImageError, UnknownNameError
 from neurolysis.localization import dicom_series
-from neurolysis.localization.images import read_image, read_image_details, read_labels, series_in
+from neurolysis.localization.images import read_image, read_image_details, series_in
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "data"
-DEMO = ROOT / "src" / "neurolysis" / "data" / "demo"
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 PET = uid.PositronEmissionTomographyImageStorage
 OBLIQUE = (0.8, 0.0, 0.6, 0.36, 0.8, -0.48)
@@ -459,3 +455,25 @@ def test_places_without_dicom_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "no DICOM file here .subfolders are not searched.*ct.nii.gz, deeper/.*NIfTI file")
     (tmp_path / "notes.txt").write_text("x")
     refused(tmp_path / "notes.txt", "no DICOM file here")
+
+
+# ------------------------------------------------------------------ a real scan
+
+
+def test_a_real_series_equals_its_nifti_copy_voxel_by_voxel() -> None:
+    folder, file = SHARED / "dicom_ct_series_lidc", SHARED / "ct_thoracolumbar_lidc" / "ct.nii.gz"
+    if not (folder.is_dir() and file.is_file()):
+        pytest.skip(f"the shared LIDC scan is not at {SHARED}")
+    series, nifti = read_image(folder), read_image(file)
+    assert (series.array.dtype, nifti.array.dtype) == (np.int16, np.int16)
+    indices = np.moveaxis(np.indices(nifti.shape), 0, -1)
+    _, _, slices = np.nonzero(series.contains(nifti.to_lps(indices[:1, :1])))
+    index = series.to_index(nifti.to_lps(indices[:, :, slices]))
+    assert slices.size == 20
+    np.testing.assert_allclose(index, np.rint(index), atol=1e-4)
+    i, j, k = np.moveaxis(np.rint(index).astype(int), -1, 0)
+    clipped = np.clip(series.array[i, j, k], -1024, 3071)  # as the copy's maker did
+    np.testing.assert_array_equal(clipped, nifti.array[:, :, slices])
+    assert np.std(clipped) > 300
+    details = read_image_details(folder)
+    assert (details.contrast, details.kvp, details.patient_position) == (True, 120, "FFS")

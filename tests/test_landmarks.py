@@ -13,6 +13,7 @@ from neurolysis.app.cases import load_case
 from neurolysis.errors import InputError
 from neurolysis.evidence.instruments import find_cannula
 from neurolysis.geometry import Volume
+from neurolysis.localization import medial_branch
 from neurolysis.localization.images import read_image, read_labels
 from neurolysis.localization.landmarks import Junction, check_side, find_junction
 from neurolysis.localization.medial_branch import (
@@ -139,9 +140,10 @@ def test_course_has_the_published_angles_in_the_vertebra_s_own_axes() -> None:
         assert np.degrees(np.arcsin(-up)) == pytest.approx(41.5)
 
 
-def test_no_course_is_invented_for_another_nerve() -> None:
+def test_no_course_is_invented_where_none_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(medial_branch, "approach_angles", lambda _: ())
     with pytest.raises(InputError, match="no course was read"):
-        course_direction(demo_junction("left"), "lumbar_dorsal_ramus_L5")
+        course_direction(demo_junction("left"), BRANCH)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

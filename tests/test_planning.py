@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,8 +15,6 @@ from neurolysis.errors import InputError, SafetyStop, UnknownNameError
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.exposure import Exposure, LabelledField, LesionSize
 from neurolysis.geometry import Curve, Volume
-from neurolysis.localization.scene_builder import build_scene
-from neurolysis.nerve.injury import assess
 from neurolysis.plan import Notice, Numerics, Plan, Protocol
 from neurolysis.planning.assumptions import tissues_in_box
 from neurolysis.planning.make import make_plan
@@ -454,79 +450,3 @@ def test_a_plan_of_an_unknown_technique_is_not_simulated():
 def test_the_order_within_a_severity_is_kept():
     notices = [Notice(severity=s, code=c, text=c) for s, c in (("info", "a"), ("stop", "b"), ("info", "c"))]
     assert [n.code for n in worst_first([*notices, notices[0]])] == ["b", "a", "c"]
-
-
-# --- the real technique on the real image ------------------------------------------------------------
-
-DEMO = Path(str(files("neurolysis"))) / "data" / "demo"
-
-
-@pytest.fixture(scope="module")
-def real():
-    """A short burn on the shipped CT, beside the nerve that the labels give, in a small box."""
-    target = a_case().target
-    labels = [
-        {"path": f"labels_{kind}.nii.gz", "scheme": f"tptbox_{kind}"} for kind in ("subregion", "vertebra")
-    ]
-    bare = a_case(labels=labels, target=target).replace(treatment=None)
-    scene = build_scene(bare, DEMO)
-    course = scene.target().curve.as_array()
-    middle, towards = course[len(course) // 2], np.array([0.36, 0.76, -0.54])
-    tip = middle - 5 * towards
-    place = {
-        "instrument": "cannula_18g_10mm",
-        "tip_mm": tip.tolist(),
-        "towards_hub_mm": (tip + 60 * towards).tolist(),
-    }
-    case = bare.replace(
-        treatment={
-            "technique": "radiofrequency",
-            "protocol": {"mode": "temperature", "set_temperature_c": 80, "duration_s": 30, "ramp_s": 10},
-            "instrument": "cannula_18g_10mm",
-            "generator": "generic",
-            "return_pad_site": "left thigh",
-            "placements": [place],
-        }
-    )
-    numerics = Numerics(extent_mm=25, finest_mm=0.5)
-    return simulate_plan(case, scene, make_plan(case, scene, numerics=numerics))
-
-
-def test_a_real_plan_reaches_the_nerve_and_spares_the_canal(real):
-    target = real.injury.target()
-    lengths = {item.criterion: item.longest_lesioned_mm for item in target.by_criterion}
-    assert lengths["isotherm_45c"] > lengths["isotherm_50c"] > 5
-    assert target.coverage in ("covered", "partly covered")
-    canal = next(s for s in real.injury.structures if s.kind == "spinal_canal")
-    assert canal.peak_temperature_c < 45
-    assert canal.distance_to_lesion_mm > 2
-    assert {check.verdict for check in canal.checks} <= {"ok", "warn"}
-
-
-def test_a_real_plan_says_what_its_image_lacks(real):
-    codes = {notice.code for notice in real.notices}
-    assert {"skin.unknown", "labels.unreviewed", "anatomy.derived", "shaft.leaves_image"} <= codes
-    assert [n.text for n in real.notices if n.severity == "stop"] == []
-    assert real.plan.protocol.technique == "radiofrequency"
-
-
-def test_a_real_plan_names_its_assumptions(real):
-    labels = [label for label, _ in real.assumptions]
-    assert "critical lesioned length" in labels
-    assert any("thermocouple" in label for label in labels)
-    assert any("spinal canal" in label for label in labels)
-    assert len(set(labels)) == len(labels)
-
-
-def test_a_real_plan_agrees_with_the_lesion_its_solver_reports(real):
-    """A nerve laid along the needle's axis crosses the whole of the lesion's length."""
-    place = real.plan.placements[0]
-    hub = np.array(place.direction_to_hub)
-    along = real.scene.target().replace(
-        curve=Curve.from_array([np.array(place.tip_mm) - 15 * hub, np.array(place.tip_mm) + 18 * hub]),
-        position_sd_mm=quantity(0.0),
-    )
-    found = assess(real.scene.model_copy(update={"nerves": (along,), "structures": ()}), real.exposure)
-    length = next(i for i in found.target().by_criterion if i.criterion == "isotherm_50c").lesioned_mm
-    reported = next(size for size in real.exposure.lesions if size.criterion == "isotherm_50c").length_mm
-    assert length == pytest.approx(reported, abs=0.6)

@@ -101,6 +101,16 @@ def axisymmetric_mesh(case: Case, g: Grading) -> SimplexMesh:
     return SimplexMesh(mesh.points[:, :2], mesh.cells, mesh.needle)
 
 
+def tuned_grading(h: float) -> Grading:
+    """For a mesh drawn out along the needle: coarse where it may be, found by trial on RF case 1."""
+    return Grading(tip=h, ring=0.27 * h, growth=0.5, largest=8e-3, ring_growth=0.4, shaft=max(1.3 * h, 0.35e-3))
+
+
+def plain_grading(h: float) -> Grading:
+    """Equal-sided cells, refined at the tip, the ring and the shaft."""
+    return Grading(tip=h, ring=0.5 * h, growth=0.3, largest=8e-3, ring_growth=0.3, shaft=1.3 * h)
+
+
 def _stretched(case: Case, z: Array, straight: float, length: float) -> Array:
     """Height in the domain of a height in the drawing; the same up to ``straight`` from the middle."""
     beyond = np.maximum(np.abs(z) - straight, 0.0)

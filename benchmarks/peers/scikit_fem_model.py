@@ -106,6 +106,20 @@ def element_space(mesh: SimplexMesh, dim: int, case: Case) -> Space:
     return Space(basis, dim == 2, needle, cold, tip, tissue, Sampler(mesh), points)
 
 
+def from_first_order(space: Space, nodes: Array) -> sp.csr_matrix:
+    """Interpolation from first-order elements to some of the second-order nodes.
+
+    Columns are the vertices among ``nodes``; other vertices count as zero.
+    """
+    mesh = space.heat.mesh
+    vertices, edges = np.arange(mesh.nvertices), mesh.edges if mesh.dim() == 3 else mesh.facets
+    middle = mesh.nvertices + np.arange(edges.shape[1])
+    rows, cols = np.concatenate([vertices, middle, middle]), np.concatenate([vertices, *edges])
+    values = np.where(rows < mesh.nvertices, 1.0, 0.5)
+    whole = sp.csr_matrix((values, (rows, cols)), shape=(space.heat.N, mesh.nvertices))
+    return whole[nodes][:, nodes[nodes < mesh.nvertices]].tocsr()
+
+
 class _Common:
     """Heat matrices, thermocouple and bookkeeping of both variants."""
 

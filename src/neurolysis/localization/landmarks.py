@@ -20,7 +20,7 @@ from neurolysis.localization.vertebra import (
 from neurolysis.scene import Landmark
 
 CLUSTER = 10
-"""Contact pairs that make the landmark, as in the survey that measured the sample."""
+"""Contact voxels that make the landmark, as in the survey that measured the sample."""
 NEAR_MM = 60.0
 MIDLINE = ("corpus", "spinous_process", "arcus")
 
@@ -28,8 +28,8 @@ MIDLINE = ("corpus", "spinous_process", "arcus")
 class Junction(BaseModel):
     """The junction of superior articular and transverse process, with what was needed to find it.
 
-    ``contacts_mm`` (n, 3) are the middles of all closest pairs of voxels of the two processes on the
-    dorsal and cranial rim; ``distance`` the signed distance to labelled bone around the vertebra.
+    ``contacts_mm`` (n, 3) are the voxels of either process that touch the other at the bone's surface;
+    ``distance`` is the signed distance to labelled bone around the vertebra.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -49,9 +49,9 @@ class Junction(BaseModel):
 def find_junction(labels: Labels, level: str, side: BodySide, grid: Volume) -> Junction:
     """Where the superior articular process meets the transverse process, on the surface of the bone.
 
-    The closest pairs of voxels of the two processes form the contact; of those on the bone's surface
-    the ten that lie furthest dorsal and cranial are the groove the medial branch crosses. Their mean,
-    moved out to the surface, is the landmark; ``spread_mm`` is their root mean square distance from it.
+    The voxels of the two processes that touch form the contact; of those on the bone's surface the ten
+    that lie furthest dorsal and cranial are the groove the medial branch crosses. Their mean, moved out
+    to the surface, is the landmark; ``spread_mm`` is their root mean square distance from it.
 
     Raises:
         InputError: a process is not in the labels, the two do not touch, or the landmark lies on the
@@ -105,16 +105,16 @@ def _processes(labels: Labels, level: str, side: BodySide, grid: Volume) -> tupl
 
 
 def _contacts(process: FloatArray, articular: FloatArray, grid: Volume) -> tuple[FloatArray, float]:
-    """Middles (n, 3) of the closest voxel pairs of the two processes, and the smallest gap, mm."""
+    """Voxels (n, 3) mm of either process that touch the other, and the smallest gap between centres, mm."""
     from scipy.spatial import cKDTree
 
-    reach, near = cKDTree(articular).query(process)
-    gap = float(reach.min())
+    to_articular = cKDTree(articular).query(process)[0]
+    to_process = cKDTree(process).query(articular)[0]
+    gap = float(to_articular.min())
     if gap > 3 * float(grid.spacing_mm.max()):
         raise InputError("the two processes do not touch", where="labels", found=f"gap {gap:.1f} mm")
-    close = reach <= gap + 0.5 * float(grid.spacing_mm.min())
-    middles: FloatArray = 0.5 * (process[close] + articular[near[close]])
-    return middles, gap
+    reach = gap + 0.5 * float(grid.spacing_mm.min())
+    return np.concatenate([process[to_articular <= reach], articular[to_process <= reach]]), gap
 
 
 def _at_surface(contacts: FloatArray, distance: Volume, grid: Volume) -> BoolArray:
@@ -124,9 +124,10 @@ def _at_surface(contacts: FloatArray, distance: Volume, grid: Volume) -> BoolArr
 
 
 def _dorsal_cranial(rim: FloatArray, vertebra: Vertebra) -> FloatArray:
-    """The contacts (at most ten, (m, 3)) that lie furthest dorsal and cranial."""
+    """The ten contacts that lie furthest dorsal and cranial, and any level with the tenth, (m, 3)."""
     score = rim @ (vertebra.axis("posterior") + vertebra.axis("cranial"))
-    result: FloatArray = rim[np.argsort(-score)[:CLUSTER]]
+    tenth = np.sort(score)[-min(CLUSTER, len(score))]
+    result: FloatArray = rim[score >= tenth - 1e-6]
     return result
 
 
@@ -156,7 +157,7 @@ def _landmark(level: str, side: BodySide, point: FloatArray, groove: FloatArray,
         point_mm=tuple(float(c) for c in point),
         spread_mm=spread,
         derivation=(
-            f"mean of the {len(groove)} most dorsal and cranial surface contacts of the two labels "
+            f"mean of the {len(groove)} most dorsal and cranial surface voxels where the two labels touch "
             f"(gap {gap:.1f} mm), moved to the bone's surface; no expert has marked it"
         ),
     )

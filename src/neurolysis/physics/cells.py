@@ -38,7 +38,7 @@ def locate_cells(grid: TensorGrid, rods: tuple[Rod, ...], boundary: Boundary) ->
     if boundary.cylinder_radius is not None and not grid.axisymmetric:
         beyond = radius > boundary.cylinder_radius
     share = (distance < 0).astype(float)
-    near = np.abs(distance) < cell_diagonal(grid)
+    near = np.abs(distance) < 0.51 * cell_diagonal(grid)
     share[near] = _volume_share(grid, rods, near)
     return Cells(centres, distance, arc, rod, distance < 0, beyond, share)
 

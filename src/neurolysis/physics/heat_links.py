@@ -61,7 +61,8 @@ def _mix_metal(
     grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, tissue: Tissue, axis: int, link: Array, full: Array
 ) -> None:
     """Links whose two cells touch metal: thin lines in parallel, metal and tissue in series on each."""
-    near = np.abs(cells.distance) < 1.5 * cell_diagonal(grid)
+    # Metal can lie in a cell's half of a link only within half a diagonal of its centre.
+    near = cells.distance < 0.51 * cell_diagonal(grid)
     near_low, near_high = pair(near, axis)
     which = near_low | near_high
     if not which.any():

@@ -106,9 +106,8 @@ def _limit_text(check: LimitCheck) -> str:
     limit, value = check.limit, check.value
     bounds = [f"{name} {bound:g}" for name in ("warn", "stop") if (bound := getattr(limit, name)) is not None]
     found = "unknown" if value is None else f"{value:.1f} {limit.unit}"
-    why = f" {check.reason}." if check.reason else ""
-    reason = f" {limit.reason}." if limit.reason else ""
-    return f"{_metric(check)} {found} (limit: {', '.join(bounds)} {limit.unit}).{why}{reason}"
+    reasons = [f" {text[0].upper()}{text[1:]}." for text in (check.reason, limit.reason) if text]
+    return f"{_metric(check)} {found} (limit: {', '.join(bounds)} {limit.unit}).{''.join(reasons)}"
 
 
 def _metric(check: LimitCheck) -> str:
