@@ -98,6 +98,7 @@ def test_sources_say_where_they_were_read_and_none_is_from_memory():
                 "rf_case_1",
                 "lesion_sizes.csv",
                 "laser_surgery_nerve.csv",
+                "clinical-evidence.md",
             )
         )
         assert "section 8" not in source.read_in

@@ -23,8 +23,7 @@ from neurolysis.quantity import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-RAS = np.array([[0, 0, 1.5, -78], [-1.4, 0, 0, -135], [0, -1.6, 0, -34.2], [0, 0, 0, 1]])
-"""An affine as NIfTI writes it, stored towards posterior, inferior and right."""
+RAS = np.array([[0, 0, 1.5, -78], [-1.4, 0, 0, -135], [0, -1.6, 0, -34.2], [0, 0, 0, 1]])  # axes P, I, R
 LPS = np.diag([-1, -1, 1, 1]) @ RAS
 
 brief = settings(deadline=None, max_examples=40)
@@ -88,17 +87,14 @@ def test_composition_applies_the_first_and_then_the_second(second, first, point)
 
 
 @brief
-@given(transforms, points, points)
-def test_a_rigid_transform_keeps_distances(transform, one, other) -> None:
-    moved = np.linalg.norm(transform.apply(one) - transform.apply(other))
-    assert moved == pytest.approx(np.linalg.norm(one - other), abs=1e-9)
+@given(transforms, arrays(np.float64, (2, 5, 3), elements=coordinate))
+def test_a_rigid_transform_keeps_distances(transform, grid) -> None:
+    moved = np.linalg.norm(np.diff(transform.apply(grid), axis=1), axis=-1)
+    np.testing.assert_allclose(moved, np.linalg.norm(np.diff(grid, axis=1), axis=-1), atol=1e-9)
 
 
-def test_apply_keeps_the_leading_axes() -> None:
+def test_a_quarter_turn_about_z_takes_x_to_y() -> None:
     quarter = RigidTransform.from_arrays([[0, -1, 0], [1, 0, 0], [0, 0, 1]], [10, 0, 0])
-    grid = np.zeros((2, 5, 3))
-    grid[..., 0] = 1
-    assert quarter.apply(grid).shape == (2, 5, 3)
     np.testing.assert_allclose(quarter.apply([1, 0, 0]), [10, 1, 0])
 
 
@@ -111,23 +107,16 @@ def test_a_frame_along_an_axis_has_that_z_and_origin(direction: np.ndarray, orig
     assert np.linalg.det(np.array(frame.rotation)) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    ("rotation", "says"),
-    [
-        (np.diag([1, 1, -1]), "right-handed"),
-        (np.diag([1, 1, 2]), "orthonormal"),
-        (np.ones((3, 3)), "orthonormal"),
-    ],
-)
-def test_what_is_no_rotation_is_refused(rotation: np.ndarray, says: str) -> None:
+@pytest.mark.parametrize(("diagonal", "says"), [([1, 1, -1], "right-handed"), ([1, 1, 2], "orthonormal")])
+def test_what_is_no_rotation_is_refused(diagonal: list[float], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
-        RigidTransform.from_arrays(rotation, [0, 0, 0])
+        RigidTransform.from_arrays(np.diag(diagonal), [0, 0, 0])
 
 
-@pytest.mark.parametrize(
-    "point",
-    [5, None, "123", [1, 2], [1, 2, 3, 4], [None, 1, 2], [float("nan"), 0, 0], [True, 0, 0], {"x": 1}],
-)
+NO_POINTS = [5, None, "123", [1, 2], [1, 2, 3, 4], [None, 1, 2], [np.nan, 0, 0], [True, 0, 0], {"x": 1}]
+
+
+@pytest.mark.parametrize("point", NO_POINTS)
 def test_what_is_no_point_is_an_input_error_that_names_the_field(point: object) -> None:
     data = {"instrument": "needle", "tip_mm": point, "towards_hub_mm": [0, 0, 1]}
     with pytest.raises(InputError, match="tip_mm"):
@@ -201,7 +190,7 @@ def test_a_resampling_step_must_be_above_zero(step_mm: float) -> None:
         Curve.from_array([[0, 0, 0], [1, 0, 0]]).resample(step_mm)
 
 
-# ------------------------------------------------------------------ volumes
+# ------------------------------------------------------------------ volumes and hashes
 
 
 @brief
@@ -240,16 +229,11 @@ def test_sampling_outside_and_in_the_outermost_half_voxel() -> None:
     assert one.sample(np.zeros((0, 3))).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("affine", "says"),
-    [
-        (np.diag([1, 0, 1, 1]), "above zero"),
-        (np.array([[1, 0.1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "square to each other"),
-        (np.full((4, 4), np.nan), "finite"),
-        (np.eye(3), "4 x 4"),
-        (np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]), "last row"),
-    ],
-)
+NO_GRIDS = [(np.diag([1, 0, 1, 1]), "above zero"), (np.eye(3), "4 x 4"), (np.full((4, 4), np.nan), "finite")]
+NO_GRIDS += [(np.tri(4), "last row"), (np.tri(4).T, "square to each other")]
+
+
+@pytest.mark.parametrize(("affine", "says"), NO_GRIDS)
 def test_an_affine_that_is_no_grid_is_refused(affine: np.ndarray, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         volume(affine=affine)
@@ -266,9 +250,10 @@ def test_a_volume_cannot_be_changed_from_outside() -> None:
     one = volume(base[:2])
     base[:] = 7
     assert one.array.max() == 0
-    for target in (one.array, one.affine):
-        with pytest.raises(ValueError, match="read-only"):
-            target[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        one.array[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        one.affine[0] = 1
 
 
 def test_the_same_frame_is_required_within_a_hundredth_of_a_millimetre() -> None:
@@ -296,22 +281,14 @@ def test_other_voxels_in_the_same_frame_keep_the_shape() -> None:
         one.with_array(np.ones((2, 2, 2)))
 
 
-# ------------------------------------------------------------------ hashes
-
-
 def test_the_hash_changes_with_voxels_affine_and_type() -> None:
     array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     changed = array.copy()
     changed[1, 2, 3] += 1
     moved = np.diag([2.0, 3.0, 4.0, 1.0])
     moved[0, 3] = 1e-12
-    others = [
-        volume(changed),
-        volume(array.astype(np.int32)),
-        volume(affine=moved),
-        volume(array.reshape(4, 3, 5)),
-    ]
-    hashes = {one.content_hash() for one in [volume(array), *others]}
+    voxels = [array, changed, array.astype(np.int32), array.reshape(4, 3, 5)]
+    hashes = {volume(one).content_hash() for one in voxels} | {volume(affine=moved).content_hash()}
     assert len(hashes) == 5
 
 
@@ -319,20 +296,14 @@ def test_the_hash_does_not_change_with_byte_order_memory_layout_name_or_minus_ze
     array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     minus = np.diag([2.0, 3.0, 4.0, 1.0])
     minus[0, 1] = -0.0
-    same = [
-        volume(array.astype(">i2")),
-        volume(np.asfortranarray(array)),
-        volume(name="other"),
-        volume(affine=minus),
-    ]
+    same = [volume(array.astype(">i2")), volume(np.asfortranarray(array)), volume(affine=minus, name="other")]
     assert {one.content_hash() for one in same} == {volume(array).content_hash()}
 
 
 @brief
 @given(arrays(np.int16, (2, 3, 2)), arrays(np.int16, (2, 3, 2)))
 def test_volumes_are_equal_just_when_their_voxels_are(one: np.ndarray, other: np.ndarray) -> None:
-    equal = bool(np.array_equal(one, other))
-    assert (volume(one.copy()) == volume(other.copy())) is equal
+    assert (volume(one.copy()) == volume(other.copy())) is np.array_equal(one, other)
     assert volume(one.copy()) == volume(one.astype(">i2"))
     assert volume(one.copy()) != volume(one.copy(), name="other")
     assert len({volume(one.copy()), volume(one.copy())}) == 1
@@ -342,9 +313,7 @@ def test_volumes_are_equal_just_when_their_voxels_are(one: np.ndarray, other: np
 # ------------------------------------------------------------------ NIfTI
 
 
-def nifti(
-    file: Path, array: np.ndarray | None = None, sform: Any = RAS, qform: Any = None, **header: Any
-) -> Path:
+def nifti(file: Path, array: Any = None, sform: Any = RAS, qform: Any = None, **header: Any) -> Path:
     """Write a NIfTI file with these forms (None: code 0); ``header`` sets raw fields last."""
     array = np.arange(60, dtype=np.int16).reshape(3, 4, 5) - 20 if array is None else array
     image = nibabel.Nifti1Image(array, None)
@@ -367,11 +336,9 @@ def refused(file: Path, says: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "CT.NII.GZ"])
-@pytest.mark.parametrize(
-    "forms", [{"sform": RAS}, {"sform": None, "qform": RAS}, {"sform": RAS, "qform": RAS}]
-)
-def test_a_nifti_image_is_brought_from_ras_to_lps(tmp_path: Path, name: str, forms: dict[str, Any]) -> None:
-    image = read_image(nifti(tmp_path / name, **forms))
+@pytest.mark.parametrize("forms", [(RAS, None), (None, RAS), (RAS, RAS)])
+def test_a_nifti_image_is_brought_from_ras_to_lps(tmp_path: Path, name: str, forms: Any) -> None:
+    image = read_image(nifti(tmp_path / name, None, *forms))
     assert (image.array.dtype, image.name) == (np.int16, name)
     np.testing.assert_array_equal(image.array.ravel(), np.arange(60) - 20)
     np.testing.assert_allclose(image.affine, LPS, atol=1e-4)
@@ -419,7 +386,6 @@ NIFTI_REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", NIFTI_REFUSALS)
-@pytest.mark.filterwarnings("ignore:invalid value encountered")
 def test_a_nifti_image_that_cannot_be_trusted_is_refused(tmp_path: Path, name: str) -> None:
     change, says = NIFTI_REFUSALS[name]
     refused(nifti(tmp_path / "ct.nii", **change), says)
@@ -449,9 +415,7 @@ def test_other_faults_of_a_nifti_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("top", "dtype"), [(59, np.uint8), (300, np.int16), (70000, np.int32)])
 @pytest.mark.parametrize("stored", [np.int32, np.float32])
-def test_labels_are_whole_numbers_in_the_smallest_type(
-    tmp_path: Path, top: int, dtype: Any, stored: Any
-) -> None:
+def test_labels_come_in_the_smallest_type(tmp_path: Path, top: int, dtype: Any, stored: Any) -> None:
     array = np.arange(60).reshape(3, 4, 5).astype(stored)
     array[0, 0, 0] = top
     labels = read_labels(nifti(tmp_path / "labels.nii", array), read_image(nifti(tmp_path / "ct.nii")))
@@ -459,9 +423,7 @@ def test_labels_are_whole_numbers_in_the_smallest_type(
     np.testing.assert_array_equal(labels.array, array)
 
 
-@pytest.mark.parametrize(
-    ("value", "what"), [(2.5, "label"), (-1, "label"), (np.nan, "voxel"), (np.inf, "voxel")]
-)
+@pytest.mark.parametrize(("value", "what"), [(2.5, "label"), (-1, "label"), (np.nan, "voxel")])
 def test_what_is_no_label_is_refused(tmp_path: Path, value: float, what: str) -> None:
     array = np.zeros((3, 4, 5), np.float32)
     array[2, 1, 0] = value
@@ -531,11 +493,10 @@ def test_the_thoracolumbar_ct_lies_as_anatomy_says() -> None:
     image, labels = real(folder, "labels.nii.gz")
     with (folder / "structures.csv").open(newline="") as stream:
         number = {row["structure"]: int(row["id"]) for row in csv.DictReader(stream)}
-    at = {name: centre(labels, number[name]) for name in number if np.any(labels.array == number[name])}
-    assert at["spleen"][0] > at["aorta"][0] > at["liver"][0]  # from left to right
-    assert at["kidney_left"][0] > at["kidney_right"][0] + 80
-    assert at["spinal_cord"][1] > at["aorta"][1] > at["heart"][1]  # from back to front
-    assert at["vertebrae_T1"][2] > at["heart"][2] > at["vertebrae_L1"][2] > at["vertebrae_L3"][2]
-    aorta = image.array[labels.array == number["aorta"]]
-    assert float(np.median(aorta)) > 300  # an enhanced vessel (HU)
-    assert image.sample(at["lung_upper_lobe_left"]) < -500
+    names = ("spleen", "aorta", "liver", "heart", "spinal_cord", "vertebrae_T1", "vertebrae_L1")
+    spleen, aorta, liver, heart, cord, t1, l1 = (centre(labels, number[name]) for name in names)
+    assert spleen[0] > aorta[0] > liver[0]  # from left to right
+    assert cord[1] > aorta[1] > heart[1]  # from back to front
+    assert t1[2] > heart[2] > l1[2]  # from head to foot
+    assert np.median(image.array[labels.array == number["aorta"]]) > 300  # an enhanced vessel (HU)
+    assert 0 < image.sample(liver) < 160

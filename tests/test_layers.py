@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,6 +217,19 @@ def test_functions_are_short() -> None:
     longest = sorted(lengths.items(), key=lambda item: -item[1])[:15]
     assert statistics.median(ordered) <= 12, longest
     assert nine_in_ten <= 40, longest
+
+
+def _locked(name: str) -> set[str]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return {line for line in lines if line and not line.lstrip().startswith("#")}
+
+
+def test_the_lock_files_agree_with_each_other_and_with_the_project() -> None:
+    run, develop = _locked("requirements.lock"), _locked("requirements-dev.lock")
+    assert run <= develop, "run `make lock`"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wanted = {re.split(r"[><=!~ ]", text)[0].lower() for text in project["project"]["dependencies"]}
+    assert wanted <= {line.split("==")[0] for line in run}, "run `make lock`"
 
 
 # ---------------------------------------------------------------- the rules can fail

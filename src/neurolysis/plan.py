@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from neurolysis.case import Side
+from neurolysis.case import Implant, Side
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.geometry import Point, RigidTransform, unit_vector
 from neurolysis.instrument import Cannula, Generator, ReturnPad
@@ -102,6 +102,11 @@ class Plan(Value):
     placements: tuple[Placement, ...] = Field(min_length=1)
     generator: Generator | None = None
     return_pad: ReturnPad | None = None
+    implants: tuple[Implant, ...] | None = Field(
+        default=None, description="metal and devices near the tip; None is unknown"
+    )
+    fluid_at_tip_ml: float | None = Field(default=None, ge=0, description="given before delivery")
+    fluid_name: str = ""
     numerics: Numerics = Numerics()
     notices: tuple[Notice, ...] = ()
 

@@ -54,8 +54,8 @@ class PlanRecord(Value):
     """A plan with its simulation, its injury assessment and everything that must be said with it.
 
     ``mark`` is DRAFT, or who approved this very plan. ``stops`` are the codes of the notices that
-    forbid approval. ``timing_s`` (seconds of each part) is the only field that differs between two
-    runs on one machine.
+    forbid approval. Two runs on one machine differ only in times: ``timing_s`` (seconds of each part)
+    and those of ``solver``.
     """
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)

@@ -244,11 +244,10 @@ def _read_nifti(path: Path) -> tuple[list[Frame], FloatArray]:
     image = _open_nifti(path)
     affine = _nifti_affine(image, path)
     with reading(path):
-        slope, intercept = image.header.get_slope_inter()
-        stored = np.asarray(image.dataobj.get_unscaled()).reshape(image.shape[:3])
-    scale = 1.0 if slope is None else float(slope)
-    offset = 0.0 if intercept is None else float(intercept)
-    return [Frame(stored[:, :, k], scale, offset) for k in range(stored.shape[2])], affine
+        proxy = image.dataobj  # the header's own slope is cleared on loading
+        stored = np.asarray(proxy.get_unscaled()).reshape(image.shape[:3])
+        slope, intercept = float(proxy.slope), float(proxy.inter)
+    return [Frame(stored[:, :, k], slope, intercept) for k in range(stored.shape[2])], affine
 
 
 def _units(image: Any) -> str:

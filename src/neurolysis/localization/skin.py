@@ -36,9 +36,10 @@ def skin_mask(image: Volume) -> BoolArray | None:
 
 def _largest_piece(solid: BoolArray) -> BoolArray:
     """The largest connected piece; bridges of one or two voxels (a cushion that touches) are cut."""
-    from scipy.ndimage import binary_opening, label
+    from scipy.ndimage import binary_dilation, binary_erosion, label
 
-    pieces, count = label(binary_opening(solid, iterations=2))
+    core = binary_erosion(solid, iterations=2, border_value=1)
+    pieces, count = label(binary_dilation(core, iterations=2))
     if count == 0:
         return np.zeros_like(solid)
     largest: BoolArray = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))

@@ -68,6 +68,9 @@ def make_plan(
         placements=placements,
         generator=_generator(treatment),
         return_pad=_return_pad(treatment),
+        implants=case.implants,
+        fluid_at_tip_ml=treatment.fluid_at_tip_ml,
+        fluid_name=treatment.fluid_name,
         numerics=numerics or chosen.default_numerics,
     )
     with _at("target.nerve"):

@@ -166,7 +166,7 @@ def expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
     prepared = prepare(scene, plan.placements, protocol, plan.numerics)
     start = scene.body_temperature_c
     result = solve(prepared, plan, protocol, start, lambda f, m: progress(0.05 + 0.75 * f, m))
-    fluid_peak = _fluid_peak(prepared, result)
+    fluid_peak = fluid_peak_c(prepared, result)
     second = None
     if fluid_peak is not None and fluid_peak > WARM_FLUID_C:
         fixed = prepare(scene, plan.placements, protocol, plan.numerics, fixed_fluid=True)
@@ -177,7 +177,8 @@ def expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
     return wrap(scene, plan, protocol, prepared, result, second)
 
 
-def _fluid_peak(prepared: Prepared, result: Result) -> float | None:
+def fluid_peak_c(prepared: Prepared, result: Result) -> float | None:
+    """Highest temperature of fluid-filled spaces in the box; None where there are none."""
     fluid = prepared.sampled.fluid
     if not fluid.any():
         return None

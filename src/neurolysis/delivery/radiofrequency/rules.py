@@ -17,25 +17,63 @@ def recipe(plan: Plan) -> RadiofrequencyProtocol:
     return plan.protocol
 
 
+METAL_REACH_MM = 30.0
+"""Metal closer than this shares the current's way with the tip (an assumption: no distance was read)."""
+
+
 def notices(scene: Scene, plan: Plan) -> tuple[Notice, ...]:
-    """Return path, generator and mode."""
+    """Return path, generator, metal and devices, fluid at the tip, mode."""
     protocol = recipe(plan)
-    found = []
-    if not protocol.bipolar and plan.return_pad is None:
-        found.append(
-            Notice(
-                severity="warn",
-                code="return.pad_unknown",
-                text="no return pad site is given: the lesion is unreliable until it is",
-            )
-        )
-    if plan.generator is None:
-        text = "no generator is named: its limits on power, voltage and impedance are not checked"
-        found.append(Notice(severity="info", code="generator.unknown", text=text))
+    found = [*_circuit(plan, protocol), *_implants(plan), _fluid(plan)]
     if protocol.mode == "pulsed":
-        text = "pulsed radiofrequency gets field and temperature, never a verdict of coverage"
+        text = "pulsed current gets field and temperature, never a verdict of coverage"
         found.append(Notice(severity="info", code="pulsed.evidence", text=text))
     return tuple(found)
+
+
+def _circuit(plan: Plan, protocol: RadiofrequencyProtocol) -> list[Notice]:
+    found = []
+    if not protocol.bipolar and plan.return_pad is None:
+        text = "No return pad site is given: the predicted lesion is unreliable until it is."
+        found.append(Notice(severity="warn", code="return.pad_unknown", text=text))
+    if plan.generator is None:
+        text = "No generator is named: its limits on power, voltage and impedance are not checked."
+        found.append(Notice(severity="info", code="generator.unknown", text=text))
+    return found
+
+
+def _implants(plan: Plan) -> list[Notice]:
+    """Unknown metal makes the lesion unreliable; a device that current may disturb stops the plan."""
+    if plan.implants is None:
+        text = "Metal near the tip is unknown: the predicted lesion is unreliable until it is known."
+        return [Notice(severity="warn", code="metal.unknown", text=text)]
+    found = []
+    for implant in plan.implants:
+        place = "place unknown" if implant.distance_mm is None else f"{implant.distance_mm:g} mm from the tip"
+        if implant.electronic:
+            text = (
+                f"{implant.name} ({place}): radiofrequency current can disturb or damage an electronic "
+                "implant; settle it with the team that looks after the device."
+            )
+            found.append(Notice(severity="stop", code="implant.electronic", text=text, source="aspn_2023"))
+        elif implant.distance_mm is None or implant.distance_mm < METAL_REACH_MM:
+            text = f"{implant.name} ({place}): metal is not in the model; the predicted lesion is unreliable."
+            found.append(Notice(severity="warn", code="metal.near", text=text))
+    return found
+
+
+def _fluid(plan: Plan) -> Notice:
+    """Fluid injected at the tip enlarges lesions at the bench; it is not in the model."""
+    if plan.fluid_at_tip_ml is None:
+        text = "Fluid given at the tip before delivery is not stated; the model has none."
+    elif plan.fluid_at_tip_ml == 0:
+        return Notice(severity="info", code="fluid.none", text="No fluid at the tip before delivery.")
+    else:
+        name = plan.fluid_name or "fluid"
+        text = f"{plan.fluid_at_tip_ml:g} mL of {name} at the tip is ignored by the model."
+    text += " At the bench every fluid tried made lesions larger in all directions."
+    severity = "warn" if plan.fluid_at_tip_ml else "info"
+    return Notice(severity=severity, code="fluid.ignored", text=text, source="provenzano_2010")
 
 
 def summary(plan: Plan) -> tuple[tuple[str, str], ...]:

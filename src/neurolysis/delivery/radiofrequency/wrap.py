@@ -8,7 +8,7 @@ import numpy as np
 
 from neurolysis import __version__
 from neurolysis.delivery.radiofrequency import reactions
-from neurolysis.delivery.radiofrequency.expose import Prepared
+from neurolysis.delivery.radiofrequency.expose import WARM_FLUID_C, Prepared, fluid_peak_c
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
@@ -205,6 +205,13 @@ def _notices(
     if energy.error > 0.01:
         text = f"the energy balance is off by {100 * energy.error:.2f} % (limit 1 %)"
         found.append(Notice(severity="stop", code="solver.energy", text=text, overridable=False))
+    fluid_peak = fluid_peak_c(prepared, result)
+    if fluid_peak is not None and fluid_peak <= WARM_FLUID_C:
+        text = (
+            f"fluid-filled spaces reach {fluid_peak:.1f} °C when treated as still tissue; held at body "
+            "temperature by their flow they would stay cooler, so that case was not solved"
+        )
+        found.append(Notice(severity="info", code="fluid_space.cool", text=text))
     if protocol.mode == "pulsed":
         found.append(Notice(severity="info", code="pulsed.no_verdict", text=_field_text(prepared, result)))
     return tuple(found)
