@@ -50,6 +50,7 @@ verify: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python benchmarks/measure.py --write docs/performance.md
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet

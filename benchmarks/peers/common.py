@@ -311,7 +311,9 @@ def arguments(doc: str, *, size_mm: float, dt: float = 1.0) -> argparse.Argument
     parser.add_argument("--variant", choices=("tuned", "plain"), default="tuned")
     parser.add_argument("--size-mm", type=float, default=size_mm, help="cell size at the needle")
     parser.add_argument("--dt", type=float, default=dt, help="time step, s")
-    parser.add_argument("--hold-s", type=float, default=4.0, help="tuned: s between potentials after the ramp")
+    parser.add_argument(
+        "--hold-s", type=float, default=4.0, help="tuned: s between potentials after the ramp"
+    )
     parser.add_argument("--seconds", type=float, help="stop the treatment earlier (for trials)")
     return parser
 

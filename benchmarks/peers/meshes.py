@@ -103,7 +103,9 @@ def axisymmetric_mesh(case: Case, g: Grading) -> SimplexMesh:
 
 def tuned_grading(h: float) -> Grading:
     """For a mesh drawn out along the needle: coarse where it may be, found by trial on RF case 1."""
-    return Grading(tip=h, ring=0.27 * h, growth=0.5, largest=8e-3, ring_growth=0.4, shaft=max(1.3 * h, 0.35e-3))
+    return Grading(
+        tip=h, ring=0.27 * h, growth=0.5, largest=8e-3, ring_growth=0.4, shaft=max(1.3 * h, 0.35e-3)
+    )
 
 
 def plain_grading(h: float) -> Grading:
@@ -138,11 +140,7 @@ def solid_mesh(case: Case, g: Grading, *, stretch: float | None) -> SimplexMesh:
     occ.fragment([(3, box)], [(3, shaft), *tip_parts])
     occ.synchronize()
     limit = 1.5 * radius * scale
-    thin = {
-        tag
-        for _, tag in gmsh.model.getEntities(3)
-        if gmsh.model.getBoundingBox(3, tag)[3] < limit
-    }
+    thin = {tag for _, tag in gmsh.model.getEntities(3) if gmsh.model.getBoundingBox(3, tag)[3] < limit}
 
     def wanted(d: int, t: int, x: float, y: float, z: float, lc: float) -> float:
         r = np.hypot(x, y) / scale

@@ -114,7 +114,9 @@ class NgsModel:
         loss = ngs.BilinearForm(k * ngs.grad(u) * ngs.grad(v) * ring * ngs.dx, symmetric=True)
         loss += case.perfusion * u * v * ring * ngs.dx("tissue")
         self.loss = loss.Assemble()
-        celsius = ngs.IfPos(self.theta + case.body_c - case.sigma_cap_c, case.sigma_cap_c, self.theta + case.body_c)
+        celsius = ngs.IfPos(
+            self.theta + case.body_c - case.sigma_cap_c, case.sigma_cap_c, self.theta + case.body_c
+        )
         sigma = case.sigma * (1 + case.sigma_slope * (celsius - 37.0))
         p, q = self.flow_space.TnT()
         self.flow = ngs.BilinearForm(sigma * ngs.grad(p) * ngs.grad(q) * ring * ngs.dx, symmetric=True)

@@ -300,9 +300,7 @@ class PlainModel(_Common):
         self.tissue = space.basis(space.tissue_cells, 4)
         self.phi = space.tip.astype(float)
         ring = (lambda w: 2 * np.pi * w.x[0]) if space.axisymmetric else (lambda w: 1.0)
-        self.flow = BilinearForm(
-            lambda u, v, w: case.conductivity(w.theta) * dot(grad(u), grad(v)) * ring(w)
-        )
+        self.flow = BilinearForm(lambda u, v, w: case.conductivity(w.theta) * dot(grad(u), grad(v)) * ring(w))
         self.heating = LinearForm(
             lambda v, w: case.conductivity(w.theta) * dot(grad(w.phi), grad(w.phi)) * v * ring(w)
         )
