@@ -132,6 +132,17 @@ def test_an_uncertain_place_warns_but_does_not_stop():
     assert "-1.2 mm" in found.checks[2].reason
 
 
+def test_the_spread_is_read_between_coarse_cells():
+    """Cells 4 mm apart, a temperature that falls along x: 1.5 mm before the face at x = 6 it is 44.5 C."""
+    axis = np.arange(-12.0, 12.1, 4.0)
+    falling = 49 - np.meshgrid(axis, axis, axis, indexing="ij")[0]
+    image = block((20, 20, 20))
+    wall = structure(lambda x, y, z: x > 6, image, position_sd_mm=1.5)
+    found = assess(scene(structures=[wall], image=image), exposure(falling, axis)).structures[0]
+    assert found.peak_temperature_c == pytest.approx(43.0)
+    assert "the peak is 44.5 °C" in found.note
+
+
 def test_a_fluid_alternative_is_shown_and_held_against_the_limit():
     warmer = ball() + 6
     other = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from common import (
     Array,
     Case,
@@ -24,6 +23,9 @@ from common import (
     schedule,
     treat,
 )
+
+# isort: split (common sets the number of threads before NumPy is loaded)
+import numpy as np
 
 
 def make_mesh(case: Case, h: float) -> Any:

@@ -7,6 +7,8 @@ body is in doubt is refused, with the reason. A volume here has two voxels or mo
 
 from __future__ import annotations
 
+import gzip
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +46,8 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 FORMS_TOLERANCE_MM = 0.5
 """How far qform and sform may disagree: a quaternion in single precision moves a corner this much."""
 INT16 = np.iinfo(np.int16)
+CHUNK = 2**20
+"""Bytes unpacked at a time."""
 
 
 NO_CONTRAST = ("NONE", "NO", "NIL", "NO CONTRAST", "WITHOUT CONTRAST")
@@ -243,6 +247,8 @@ def _read_nifti(path: Path) -> tuple[list[Frame], FloatArray]:
     """Stored slices with the file's scaling, and the affine (4, 4) to LPS."""
     image = _open_nifti(path)
     affine = _nifti_affine(image, path)
+    if path.suffix.lower() == ".gz":
+        _require_sound(image, path)
     with reading(path):
         proxy = image.dataobj  # the header's own slope is cleared on loading
         stored = np.asarray(proxy.get_unscaled()).reshape(image.shape[:3])
@@ -250,8 +256,23 @@ def _read_nifti(path: Path) -> tuple[list[Frame], FloatArray]:
     return [Frame(stored[:, :, k], slope, intercept) for k in range(stored.shape[2])], affine
 
 
+def _require_sound(image: Any, path: Path) -> None:
+    """Read a compressed file to its end, where its checksum is: a damaged one is an ImageError."""
+    declared = int(image.dataobj.offset) + image.get_data_dtype().itemsize * math.prod(image.shape)
+    size = 0
+    with reading(path), gzip.open(path) as stream:
+        while chunk := stream.read(CHUNK):
+            size += len(chunk)
+            if size > declared + CHUNK:
+                raise refusal(
+                    path, "the file unpacks to more than its header declares", allowed=f"{declared} bytes"
+                )
+
+
 def _units(image: Any) -> str:
-    return str(image.header.get_xyzt_units()[0])
+    """Unit of length: the low three bits of xyzt_units (nifti1.h)."""
+    code = int(image.header["xyzt_units"]) & 7
+    return {0: "unknown", 1: "metre", 2: "mm", 3: "micrometre"}.get(code, f"code {code}")
 
 
 def _nifti_affine(image: Any, path: Path) -> FloatArray:

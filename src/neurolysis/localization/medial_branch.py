@@ -91,7 +91,7 @@ def follow_bone(distance: Volume, line_mm: FloatArray, offset_mm: float) -> Floa
     """A line (n, 3) laid onto bone: ``offset_mm`` off its surface where that is near enough.
 
     Points inside bone come out to the offset; points further off come in by at most 3 mm. Between
-    the moves the curve is smoothed, ends held, so that it does not follow single voxels.
+    the moves the curve (but for its two ends) is smoothed, so that it does not follow single voxels.
     """
     points = line_mm.copy()
     for _ in range(30):

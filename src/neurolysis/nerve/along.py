@@ -107,17 +107,16 @@ def lesioned_lengths(
         )
     share = np.where(starts & ends, 1.0, np.where(starts ^ ends, np.nan_to_num(share), 0.0))
     pieces = share * steps
-    return _longest_run(pieces, starts, ends), pieces.sum(axis=-1)
+    return _longest_run(pieces, starts), pieces.sum(axis=-1)
 
 
-def _longest_run(pieces: FloatArray, starts: NDArray[np.bool_], ends: NDArray[np.bool_]) -> FloatArray:
+def _longest_run(pieces: FloatArray, starts: NDArray[np.bool_]) -> FloatArray:
     """Longest sum of joined pieces (..., m-1): a run goes on only through stations above the threshold."""
     run = np.zeros(pieces.shape[:-1])
     longest = np.zeros(pieces.shape[:-1])
     for k in range(pieces.shape[-1]):
         run = np.where(starts[..., k], run, 0.0) + pieces[..., k]
         longest = np.maximum(longest, run)
-        run = np.where(ends[..., k], run, 0.0)
     return longest
 
 
