@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 from pathlib import Path
 from typing import Any
@@ -402,14 +401,14 @@ def test_a_nifti_file_cut_short_is_refused(tmp_path: Path, name: str, kept: int)
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
-    file = nifti(tmp_path / "ct.nii.gz")
+    file = nifti(tmp_path / "ct.nii.gz", np.ones((20, 20, 20), np.int16))
     whole = gzip.decompress(file.read_bytes())
     damaged = bytearray(gzip.compress(whole, 0))
     damaged[-20] ^= 1  # a voxel, not the checksum
     file.write_bytes(damaged)
     refused(file, "cannot be read .*CRC")
     file.write_bytes(gzip.compress(whole + bytes(2**21)))
-    refused(file, "unpacks to more than its header declares; allowed: 472 bytes")
+    refused(file, "unpacks to more than its header declares; allowed: 16352 bytes")
 
 
 def test_other_faults_of_a_nifti_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,17 +496,3 @@ def test_the_lumbar_ct_lies_as_anatomy_says(folder: Path) -> None:
     assert centre(third, 45, 46)[2] > centre(third, 47, 48)[2] + 15  # upper and lower articular processes
     assert centre(vertebrae, 21)[2] > centre(vertebrae, 22)[2] > centre(vertebrae, 23)[2]  # L2, L3, L4
     assert image.sample(spinous) > image.sample(body) + 50  # cortical process, spongy body (HU)
-
-
-def test_the_thoracolumbar_ct_lies_as_anatomy_says() -> None:
-    folder = SHARED / "ct_thoracolumbar_lidc"
-    image, labels = real(folder, "labels.nii.gz")
-    with (folder / "structures.csv").open(newline="") as stream:
-        number = {row["structure"]: int(row["id"]) for row in csv.DictReader(stream)}
-    names = ("spleen", "aorta", "liver", "heart", "spinal_cord", "vertebrae_T1", "vertebrae_L1")
-    spleen, aorta, liver, heart, cord, t1, l1 = (centre(labels, number[name]) for name in names)
-    assert spleen[0] > aorta[0] > liver[0]  # from left to right
-    assert cord[1] > aorta[1] > heart[1]  # from back to front
-    assert t1[2] > heart[2] > l1[2]  # from head to foot
-    assert np.median(image.array[labels.array == number["aorta"]]) > 300  # an enhanced vessel (HU)
-    assert 0 < image.sample(liver) < 160

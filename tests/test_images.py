@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from pydicom.valuerep import DSfloat
 
 from neurolysis.errors import ImageError, UnknownNameError
 from neurolysis.localization import dicom_series
-from neurolysis.localization.images import read_image, read_image_details, series_in
+from neurolysis.localization.images import read_image, read_image_details, read_labels, series_in
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -477,3 +478,21 @@ def test_a_real_series_equals_its_nifti_copy_voxel_by_voxel() -> None:
     assert np.std(clipped) > 300
     details = read_image_details(folder)
     assert (details.contrast, details.kvp, details.patient_position) == (True, 120, "FFS")
+
+
+def test_a_real_scan_lies_as_anatomy_says() -> None:
+    folder = SHARED / "ct_thoracolumbar_lidc"
+    if not folder.is_dir():
+        pytest.skip(f"the shared LIDC scan is not at {SHARED}")
+    image = read_image(folder / "ct.nii.gz")
+    labels = read_labels(folder / "labels.nii.gz", image).array
+    with (folder / "structures.csv").open(newline="") as stream:
+        number = {row["structure"]: int(row["id"]) for row in csv.DictReader(stream)}
+    names = ("spleen", "aorta", "liver", "heart", "spinal_cord", "vertebrae_T1", "vertebrae_L1")
+    places = [image.to_lps(np.argwhere(labels == number[name]).mean(axis=0)) for name in names]
+    spleen, aorta, liver, heart, cord, t1, l1 = places
+    assert spleen[0] > aorta[0] > liver[0]  # from left to right
+    assert cord[1] > aorta[1] > heart[1]  # from back to front
+    assert t1[2] > heart[2] > l1[2]  # from head to foot
+    assert np.median(image.array[labels == number["aorta"]]) > 300  # an enhanced vessel (HU)
+    assert 0 < image.sample(liver) < 160

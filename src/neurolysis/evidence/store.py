@@ -21,7 +21,13 @@ from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.quantity import Quantity, Value, parse
 
 DATA = Path(__file__).parent / "data"
-VERSIONED = (DATA, Path(__file__).parent.parent / "nerve" / "data")
+_PACKAGE = Path(__file__).parent.parent
+VERSIONED = (
+    DATA,
+    _PACKAGE / "nerve" / "data",
+    _PACKAGE / "nerve" / "rules",
+    _PACKAGE / "localization" / "data",
+)
 ASSUMPTION = "assumption:"
 """How the source text of a number without a source begins."""
 

@@ -55,6 +55,8 @@ class State(NamedTuple):
     peak: Array
     tripped: Array
     energy: Array
+    rates: Array
+    """float64 (6,) W: the terms of ``energy`` at the end of the last step."""
 
 
 class Trace(NamedTuple):
@@ -90,16 +92,17 @@ def initial_state(p: Problem) -> State:
         peak=start,
         tripped=jnp.asarray(False),
         energy=jnp.zeros(6, jnp.float64),
+        rates=jnp.zeros(6, jnp.float64),
     )
 
 
-def _energy_gain(p: Problem, heat: Heat, power: Array, t: Array, dt: Array) -> Array:
+def _energy_rates(p: Problem, heat: Heat, power: Array, t: Array) -> Array:
     def total(x: Array) -> Array:
         return jnp.sum((p.heat_free * x).astype(jnp.float64))
 
     # Cells held at the boundary temperature take heat through the links to them.
     moved = _held_flux(p, heat, t)
-    return dt.astype(jnp.float64) * jnp.stack(
+    return jnp.stack(
         [
             power.astype(jnp.float64),
             total(p.materials.metabolic),
@@ -157,6 +160,10 @@ def _advance(
     solved = step_temperature(p, heat, content, joule, guess, choose, adjoint, tolerance, vaporises)
     new = solved.temperature
     at_tip = solved.v2 * conductance
+    rates = _energy_rates(p, heat, at_tip, new)
+    # Second order in time as the scheme is: trapezoid, but end values in a backward Euler step,
+    # which follows a jump of the power.
+    mean = jnp.where(a2 != 0, 0.5 * (rates + state.rates), rates)
     after = State(
         temperature=new,
         before=state.temperature,
@@ -169,7 +176,8 @@ def _advance(
         cem=state.cem + accumulate_cem(p, state.temperature, new, step.dt),
         peak=jnp.maximum(state.peak, new),
         tripped=tripped,
-        energy=state.energy + _energy_gain(p, heat, at_tip, new, step.dt),
+        energy=state.energy + mean * step.dt.astype(jnp.float64),
+        rates=rates,
     )
     series = 1 + limits.path_ohm * conductance
     trace = Trace(

@@ -117,9 +117,7 @@ def _on_image(
 def tag(x: float, y: float, label: str, colour: str) -> str:
     """A small numbered disc that names a thing in the picture."""
     disc = svg.element("circle", cx=x, cy=y, r=8, fill=colour, stroke=palette.WHITE, stroke_width=1.4)
-    return disc + svg.text(
-        x, y + 3.6, label, size=10.5, fill=palette.WHITE, anchor="middle", weight="700"
-    )
+    return disc + svg.text(x, y + 3.6, label, size=10.5, fill=palette.WHITE, anchor="middle", weight="700")
 
 
 def facing(plane: Plane) -> str:

@@ -118,13 +118,17 @@ def _nerve(result: PlanResult, citations: Citations) -> Section:
 def _time(result: PlanResult, technique: Technique) -> Section:
     figures = chart_figures(result.exposure, technique.charts)
     if not figures:
-        return Section("time", "Against time", (Paragraph("No series against time was computed.", note=True),))
+        return Section(
+            "time", "Against time", (Paragraph("No series against time was computed.", note=True),)
+        )
     return Section("time", "Against time", (FigureRow(figures),))
 
 
 def _risk(result: PlanResult, citations: Citations) -> Section:
     if not result.injury.structures:
-        none = Paragraph("No structure at risk is known in this scene. That is not the same as none being there.")
+        none = Paragraph(
+            "No structure at risk is known in this scene. That is not the same as none being there."
+        )
         return Section("risk", "Structures at risk", (none,))
     blocks = _blocks(tables.structure_table(result, citations), tables.structure_notes(result))
     return Section("risk", "Structures at risk", blocks)
@@ -154,4 +158,6 @@ def _inputs(result: PlanResult, citations: Citations) -> Section:
 def _outside(result: PlanResult) -> Paragraph:
     share = text.percent(result.exposure.outside_image_fraction)
     tissue = result.scene.tissues.outside.replace("_", " ")
-    return Paragraph(f"Part of the largest lesion that lies outside the image, where {tissue} was assumed: {share}.")
+    return Paragraph(
+        f"Part of the largest lesion that lies outside the image, where {tissue} was assumed: {share}."
+    )

@@ -66,7 +66,9 @@ class Table:
     def __post_init__(self) -> None:
         widths = {len(row) for row in self.rows} - {len(self.columns)}
         if widths or (self.weights and len(self.weights) != len(self.columns)):
-            raise ValueError(f"table '{self.title}' has {len(self.columns)} heads but rows of {sorted(widths)}")
+            raise ValueError(
+                f"table '{self.title}' has {len(self.columns)} heads but rows of {sorted(widths)}"
+            )
 
 
 @dataclass(frozen=True)

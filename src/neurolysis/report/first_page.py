@@ -14,7 +14,18 @@ from neurolysis.quantity import Quantity
 from neurolysis.report import text
 from neurolysis.report.citations import Citations
 from neurolysis.report.decided import strictest
-from neurolysis.report.document import Alert, Block, Bullets, Facts, Figure, FirstPage, Headline, Table, Terms, Tone
+from neurolysis.report.document import (
+    Alert,
+    Block,
+    Bullets,
+    Facts,
+    Figure,
+    FirstPage,
+    Headline,
+    Table,
+    Terms,
+    Tone,
+)
 
 COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
@@ -169,7 +180,9 @@ def length_table(target: NerveInjury) -> Table:
         )
         for item in target.by_criterion
     )
-    critical = f" ≥ {target.critical_length_mm:g} mm" if target.critical_length_mm is not None else " critical"
+    critical = (
+        f" ≥ {target.critical_length_mm:g} mm" if target.critical_length_mm is not None else " critical"
+    )
     return Table(
         "Lesioned length of the nerve, by criterion",
         ("Criterion", ">Longest, mm", ">5–95 %, mm", ">Chance any", f">Chance{critical}"),
@@ -318,7 +331,9 @@ def assumption_list(items: tuple[tuple[str, Quantity], ...], citations: Citation
     return Terms(
         "Assumptions this result rests on",
         rows,
-        note="These numbers have no source that was read." if rows else "None: every number used has a source.",
+        note="These numbers have no source that was read."
+        if rows
+        else "None: every number used has a source.",
     )
 
 

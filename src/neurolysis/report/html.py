@@ -24,11 +24,17 @@ def page(document: Document) -> str:
     from markupsafe import Markup
 
     styles = (TEMPLATES / "report.css").read_text("utf-8")
-    return _environment().get_template("report.html.j2").render(
-        document=document,
-        styles=Markup(styles),  # noqa: S704 (a shipped file)
-        colours=_colours(),
-        print_mark=Markup(css_string(f"{document.mark} · {document.case_id} · plan {document.plan_hash[:12]}")),  # noqa: S704
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            document=document,
+            styles=Markup(styles),  # noqa: S704 (a shipped file)
+            colours=_colours(),
+            print_mark=Markup(
+                css_string(f"{document.mark} · {document.case_id} · plan {document.plan_hash[:12]}")
+            ),  # noqa: S704
+        )
     )
 
 

@@ -130,7 +130,10 @@ def numerics_facts(result: PlanResult) -> Facts:
     """The grid, the time steps and what the solver says of itself."""
     exposure = result.exposure
     shape = " × ".join(str(len(axis)) for axis in exposure.axes_mm)
-    rows = [("Grid", f"{shape} cells"), ("Simulated time", f"{text.number(float(exposure.time_s[-1]))}{text.NBSP}s")]
+    rows = [
+        ("Grid", f"{shape} cells"),
+        ("Simulated time", f"{text.number(float(exposure.time_s[-1]))}{text.NBSP}s"),
+    ]
     for field, value in exposure.numerics:
         if value is not None:
             rows.append((text.sentence(text.name(field)), _numeric(field, value)))
@@ -155,7 +158,9 @@ def hash_table(result: PlanResult) -> Table:
         ("Evidence", "data files shipped", plan.evidence_version),
         ("Program", "version", plan.software_version),
     ]
-    return Table("Inputs and their hashes", ("What", "Which", "SHA-256 or version"), tuple(rows), weights=(1, 2.4, 5))
+    return Table(
+        "Inputs and their hashes", ("What", "Which", "SHA-256 or version"), tuple(rows), weights=(1, 2.4, 5)
+    )
 
 
 def file_table(result: PlanResult) -> Table | None:
@@ -165,7 +170,11 @@ def file_table(result: PlanResult) -> Table | None:
     if case.image:
         contrast = {True: "with contrast", False: "without contrast", None: "contrast not stated"}
         rows.append(
-            (case.image.path, f"{case.image.modality}, {contrast[case.image.contrast]}", case.image.attribution)
+            (
+                case.image.path,
+                f"{case.image.modality}, {contrast[case.image.contrast]}",
+                case.image.attribution,
+            )
         )
     for label in case.labels:
         review = "reviewed" if label.reviewed else "not reviewed"

@@ -51,7 +51,10 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     for criterion, dash in dashes(result.exposure.criteria):
         if criterion.field != PEAK:
             bound = f"; {LOWER_BOUND} here, so it does not decide" if criterion.id in left_out else ""
-            yield svg.cased(_bar(), stroke=palette.LESION, width=2.0, dash=dash), f"Lesion: {criterion.label}{bound}"
+            yield (
+                svg.cased(_bar(), stroke=palette.LESION, width=2.0, dash=dash),
+                f"Lesion: {criterion.label}{bound}",
+            )
     if PEAK in result.exposure.fields:
         levels = text.listed(f"{level:g}" for level in ISOTHERMS_C)
         yield (

@@ -12,6 +12,7 @@ from neurolysis.planning.needle import centre_line_mm
 from neurolysis.report import palette, svg
 from neurolysis.report.plane import View
 
+
 @dataclass(frozen=True)
 class Rod:
     """One wire of a needle: centre line (m, 3) in LPS from its tip, bare up to ``bare_mm`` along it."""

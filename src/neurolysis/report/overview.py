@@ -42,7 +42,9 @@ def _figure(result: PlanResult, name: str, middle: FloatArray) -> Figure:
     body = svg.clipped(f"clip-overview-{name}", width, height, *layers)
     frame = svg.rectangle(0, 0, width, height, fill="none", stroke=palette.MUTED, stroke_width=1)
     drawing = svg.drawing(width, height, body, frame, title=words)
-    return Figure(f"overview-{name}", drawing, f"{text.sentence(backdrop.facing(view.plane))}.", words, TITLES[name])
+    return Figure(
+        f"overview-{name}", drawing, f"{text.sentence(backdrop.facing(view.plane))}.", words, TITLES[name]
+    )
 
 
 def _plane(result: PlanResult, name: str, middle: FloatArray) -> Plane:
@@ -50,7 +52,9 @@ def _plane(result: PlanResult, name: str, middle: FloatArray) -> Plane:
     image = result.scene.image
     corners = image.to_lps(np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in image.shape])).reshape(3, -1).T)
     low, high = corners.min(axis=0), corners.max(axis=0)
-    half = float(np.clip(0.5 * max((high - low)[:2].max(), (high - low)[[0, 2]].max()), 30.0, LARGEST_HALF_MM))
+    half = float(
+        np.clip(0.5 * max((high - low)[:2].max(), (high - low)[[0, 2]].max()), 30.0, LARGEST_HALF_MM)
+    )
     room = np.maximum(0.5 * (high - low) - half, 0.0)
     centre = np.clip(middle, 0.5 * (low + high) - room, 0.5 * (low + high) + room)
     across = np.cross(RIGHT, UP[name])
@@ -68,8 +72,6 @@ def _box(view: View, result: PlanResult, middle: FloatArray) -> str:
     x, y = view.points(middle)
     radius = view_half_mm(result.exposure) * view.scale
     shape: dict[str, svg.Attribute] = {"cx": x, "cy": y, "r": radius, "fill": "none"}
-    return svg.element("circle", stroke=palette.INK, stroke_width=3, stroke_opacity=0.5, **shape) + svg.element(
-        "circle", stroke=palette.WHITE, stroke_width=1.4, stroke_dasharray="5 4", **shape
-    )
-
-
+    return svg.element(
+        "circle", stroke=palette.INK, stroke_width=3, stroke_opacity=0.5, **shape
+    ) + svg.element("circle", stroke=palette.WHITE, stroke_width=1.4, stroke_dasharray="5 4", **shape)

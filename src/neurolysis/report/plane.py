@@ -44,9 +44,7 @@ class Plane:
         across, along = (
             np.linspace(-half, half, max(2, round(2 * half / step_mm) + 1)) for half in self.half_mm
         )
-        points = (
-            self.origin_mm + across[None, :, None] * self.right + along[:, None, None] * self.up
-        )
+        points = self.origin_mm + across[None, :, None] * self.right + along[:, None, None] * self.up
         return across, along, points
 
     def project(self, points_mm: FloatArray) -> FloatArray:
@@ -123,7 +121,9 @@ def needle_planes(plan: Plan, half_mm: float) -> tuple[Plane, Plane, Plane]:
     )
 
 
-def read_volume(volume: Volume, points_mm: FloatArray, *, order: int = 1, outside: float = 0.0) -> NDArray[Any]:
+def read_volume(
+    volume: Volume, points_mm: FloatArray, *, order: int = 1, outside: float = 0.0
+) -> NDArray[Any]:
     """Values (...,) of a volume at LPS points (..., 3); only the part of the volume near them is touched."""
     part = _part(volume, points_mm)
     if part is None:

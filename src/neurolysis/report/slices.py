@@ -119,11 +119,11 @@ class Slice:
             r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True) if c in agreeing
         ]
         agreed = Raster(self.view, rasters[0].across_mm, rasters[0].along_mm, np.min(above, axis=0))
-        shade = svg.path(
-            agreed.area_data(0.0), fill=palette.LESION, fill_opacity=0.28, fill_rule="evenodd"
-        )
+        shade = svg.path(agreed.area_data(0.0), fill=palette.LESION, fill_opacity=0.28, fill_rule="evenodd")
         edges = [
-            svg.cased(raster.line_data(scaled_threshold(criterion)), stroke=palette.LESION, width=2.0, dash=dash)
+            svg.cased(
+                raster.line_data(scaled_threshold(criterion)), stroke=palette.LESION, width=2.0, dash=dash
+            )
             for raster, (criterion, dash) in zip(rasters, dashes(criteria), strict=True)
             if criterion.field != PEAK
         ]

@@ -131,21 +131,27 @@ def _bands(window: Window, x: Axis, exposure: Exposure, top: float) -> tuple[str
     return "".join(parts), y
 
 
-def _band(
-    window: Window, x: Axis, criterion: LesionCriterion, sampler: Sampler, y: float, dash: str
-) -> str:
+def _band(window: Window, x: Axis, criterion: LesionCriterion, sampler: Sampler, y: float, dash: str) -> str:
     found = next((c for c in window.injury.by_criterion if c.criterion == criterion.id), None)
     values = sampler.scaled(criterion.field, outside=-np.inf)
     base = svg.rectangle(x.start, y, x.end - x.start, BAND, fill=palette.PANEL)
     bars = "".join(
         svg.rectangle(
-            x.at(low), y + 1, x.at(high) - x.at(low), BAND - 2,
-            fill=palette.LESION, fill_opacity=0.55, stroke=palette.LESION, stroke_dasharray=dash,
+            x.at(low),
+            y + 1,
+            x.at(high) - x.at(low),
+            BAND - 2,
+            fill=palette.LESION,
+            fill_opacity=0.55,
+            stroke=palette.LESION,
+            stroke_dasharray=dash,
         )  # fmt: skip
         for low, high in runs(window.arc_mm, values, scaled_threshold(criterion))
     )
     label = svg.text(2, y + BAND - 3, shortened(criterion.label), size=palette.FONT)
-    result = "" if found is None else _length(found.longest_lesioned_mm, found.length_p5_mm, found.length_p95_mm)
+    result = (
+        "" if found is None else _length(found.longest_lesioned_mm, found.length_p5_mm, found.length_p95_mm)
+    )
     return base + bars + label + svg.text(x.end + 6, y + BAND - 3, result, size=palette.FONT)
 
 
@@ -189,7 +195,9 @@ def _foot(window: Window, x: Axis, y: float) -> str:
         at = x.at(float(value))
         parts.append(svg.line(at, y, at, y + 4, stroke=palette.MUTED, width=0.8))
         parts.append(
-            svg.text(at, y + 15, text.number(float(value)), size=palette.SMALL, fill=palette.MUTED, anchor="middle")
+            svg.text(
+                at, y + 15, text.number(float(value)), size=palette.SMALL, fill=palette.MUTED, anchor="middle"
+            )
         )
     name = "along the nerve, mm"
     middle = 0.5 * (x.start + x.end)
@@ -206,9 +214,7 @@ def _critical(window: Window, x: Axis, y: float) -> str:
     if start < 4:
         return ""
     bar = svg.line(start, y + 4, start + long, y + 4, stroke=palette.INK, width=2.0)
-    ends = "".join(
-        svg.line(at, y, at, y + 8, stroke=palette.INK, width=1.4) for at in (start, start + long)
-    )
+    ends = "".join(svg.line(at, y, at, y + 8, stroke=palette.INK, width=1.4) for at in (start, start + long))
     words = f"critical length {length:g} mm"
     return bar + ends + svg.text(start + long, y + 20, words, size=palette.SMALL, anchor="end")
 

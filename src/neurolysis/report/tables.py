@@ -102,9 +102,13 @@ def nerve_facts(injury: NerveInjury, citations: Citations) -> Facts:
     if injury.critical_length_mm is not None:
         source = injury.critical_length_source
         why = text.reason(source) if citations.cite(source) == "assumed" else citations.cite(source)
-        rows.append(("Critical length", f"{injury.critical_length_mm:g}{text.NBSP}mm: {citations.numbered(why)}"))
+        rows.append(
+            ("Critical length", f"{injury.critical_length_mm:g}{text.NBSP}mm: {citations.numbered(why)}")
+        )
     rows.append(("Fibre classes", citations.numbered(injury.selectivity_note)))
-    rows.append(("Sunderland grade", f"{injury.grade.grade}: {injury.grade.rule} {_cited(injury, citations)}"))
+    rows.append(
+        ("Sunderland grade", f"{injury.grade.grade}: {injury.grade.rule} {_cited(injury, citations)}")
+    )
     rows.append(("Course drawn", injury.review))
     return Facts(text.sentence(injury.nerve), tuple(rows))
 

@@ -160,6 +160,7 @@ def wrap(
         solver={
             "name": "neurolysis electrothermal",
             "version": __version__,
+            "damage_start_c": reactions.PATIENT_START_C,
             "cells": int(volumes.size),
             "finest_mm": float(min(axis.widths.min() for axis in prepared.grid.axes) * 1e3),
             "elapsed_s": result.elapsed_s,
