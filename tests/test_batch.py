@@ -26,9 +26,9 @@ def variant(temperature_c, conductivity):
 def test_a_batch_agrees_with_single_runs():
     variants = [variant(60.0, 0.3), variant(70.0, 0.446), variant(80.0, 0.6)]
     limits = phases.limits(None, 0.0)
-    together = run_batch([p for p, _ in variants], limits, [s for _, s in variants])
+    together = run_batch([p for p, _ in variants], limits, [s for _, s in variants], tolerance=1e-6)
     for number, (problem, steps) in enumerate(variants):
-        alone = run(problem, limits, steps, tolerance=1e-4)
+        alone = run(problem, limits, steps, tolerance=1e-6)
         np.testing.assert_allclose(together.state.temperature[number], alone.state.temperature, atol=0.05)
         np.testing.assert_allclose(together.trace.power[number], alone.trace.power, rtol=5e-3, atol=5e-3)
     tips = together.trace.sensors[:, -1, 0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
-import resource
+import select
 import signal
 import subprocess
 import sys
@@ -276,14 +277,30 @@ def test_the_record_fits_its_published_schema(planned: tuple[Path, dict[str, Any
         jsonschema.validate(data, json_schema("plan-result"))
 
 
+def _read_until(terminal: int, text: str, seconds: float) -> str:
+    """What a terminal shows until ``text`` appears."""
+    seen, deadline = "", time.monotonic() + seconds
+    while text not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"'{text}' was not shown within {seconds} s, but: {seen}"
+        seen += os.read(terminal, 65536).decode("utf-8", "replace")
+    return seen
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing(tmp_path: Path, sent: signal.Signals) -> None:
+    """On a terminal the progress bar says how far it is; that is when the signal is sent."""
     command = [*COMMAND, "demo", "--out", str(tmp_path / "result"), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(3.0)
+    terminal, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+        shown = _read_until(terminal, "simulating", 60)
         process.send_signal(sent)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+        shown += _read_until(terminal, "interrupted", 60)
+        out, _ = process.communicate(timeout=60)
+    os.close(theirs)
+    os.close(terminal)
+    assert process.returncode == 130
+    assert "reading images and anatomy" in shown
     assert one_object(out)["error"]["type"] == "Interrupted"
     assert list(tmp_path.iterdir()) == []
 
@@ -301,20 +318,12 @@ def _case_with(folder: Path, *changes: tuple[str, str]) -> Path:
     return folder
 
 
-def _limit_file_size() -> None:
-    """Files may not grow beyond 20 kB: what a full disk does, but for one process only."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
     case = _case_with(tmp_path / "case", ("duration_s: 90", "duration_s: 12"))
     out = tmp_path / "deep" / "result"
-    done = subprocess.run(
-        [*COMMAND, "plan", str(case), "--out", str(out), "--json"],
-        capture_output=True,
-        text=True,
-        preexec_fn=_limit_file_size,
-    )
+    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # no file above 20 kB, as on a full disk
+    command = [*limited, *COMMAND, "plan", str(case), "--out", str(out), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     assert one_object(done.stdout)["error"]["type"] == "OutputError"
     assert [path.name for path in tmp_path.iterdir()] == ["case"]

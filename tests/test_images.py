@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, FileMetaDataset, dcmread, uid
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence as Items
 from pydicom.valuerep import DSfloat
 
@@ -89,7 +89,7 @@ def save(datasets: Sequence[Dataset], folder: Path, order: Sequence[int] | None 
 
 
 def refused(path: Path, says: str, **choice: str) -> str:
-    """Both readings of an image refuse it with this text; pixel faults are only seen by the first."""
+    """Reading refuses it with this text, names the place and tells no name of the patient."""
     with pytest.raises(ImageError, match=says) as caught:
         read_image(path, **choice)
     assert caught.value.where.startswith(str(path))
@@ -175,9 +175,11 @@ def test_signed_and_run_length_coded_values_are_read(tmp_path: Path) -> None:
         one.compress(uid.RLELossless)
         one.save_as(file)
     np.testing.assert_array_equal(read_image(tmp_path).array, phantom_hu())
-    one.PixelData = one.PixelData[: len(one.PixelData) // 2]
-    one.save_as(file)
-    refused(tmp_path, f"{file.name}: cannot be read")
+    (coded,) = generate_frames(one.PixelData, number_of_frames=1)
+    for frames, says in (([coded[: len(coded) // 2]], ""), ([coded, coded], "UserWarning: 2 frames")):
+        one.PixelData = encapsulate(frames)
+        one.save_as(file)
+        refused(tmp_path, f"{file.name}: cannot be read .*{says}")
 
 
 def test_an_mr_needs_no_rescaling(tmp_path: Path) -> None:
@@ -233,8 +235,8 @@ def test_details_tell_doubts_that_do_not_stop_the_reading(tmp_path: Path) -> Non
         one.LossyImageCompression = "01"
         del one.FrameOfReferenceUID
     notes = " ".join(read_image_details(save(slices, tmp_path)).notes)
-    for text in ("5 mm apart and 2.5 mm thick", "no frame of reference", "compressed with loss"):
-        assert text in notes
+    texts = ("5 mm apart and 2.5 mm thick", "no frame of reference", "compressed with loss")
+    assert all(text in notes for text in texts)
 
 
 def test_a_directory_file_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
@@ -388,8 +390,7 @@ REFUSALS: dict[str, tuple[Callable[[list[Dataset]], None], str]] = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_series_that_cannot_be_trusted_is_refused(tmp_path: Path, name: str) -> None:
-    slices = phantom()
-    change, says = REFUSALS[name]
+    slices, (change, says) = phantom(), REFUSALS[name]
     change(slices)
     refused(save(slices, tmp_path), says)
 
@@ -425,9 +426,11 @@ def test_a_broken_dicom_is_never_passed_over(tmp_path: Path, name: str, content:
 @pytest.mark.parametrize("kept", [0.999, 0.7, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2])
 def test_a_file_cut_short_is_refused(tmp_path: Path, kept: float) -> None:
     file = save(phantom(), tmp_path) / "IM007.dcm"
-    whole = file.read_bytes()
-    file.write_bytes(whole[: int(len(whole) * kept)])
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * kept)])
     refused(tmp_path, r"IM007\.dcm: ")
+    if kept < 0.4:  # cut within the header: its series may be unknown, so none is read beside it
+        with pytest.raises(ImageError, match="IM007"):
+            series_in(tmp_path)
 
 
 SYNTAXES = {uid.DeflatedExplicitVRLittleEndian: "deflated", uid.JPEGLosslessSV1: "cannot be read .*JPEG Loss"}
@@ -476,8 +479,7 @@ def test_a_real_series_equals_its_nifti_copy_voxel_by_voxel() -> None:
     clipped = np.clip(series.array[i, j, k], -1024, 3071)  # as the copy's maker did
     np.testing.assert_array_equal(clipped, nifti.array[:, :, slices])
     assert np.std(clipped) > 300
-    details = read_image_details(folder)
-    assert (details.contrast, details.kvp, details.patient_position) == (True, 120, "FFS")
+    assert read_image_details(folder).contrast is True
 
 
 def test_a_real_scan_lies_as_anatomy_says() -> None:

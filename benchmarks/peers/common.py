@@ -8,6 +8,7 @@ metres inside, millimetres in the output; ``theta`` is the temperature above the
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -149,7 +150,7 @@ def time_steps(case: Case, dt: float, hold_s: float | None) -> list[Step]:
     """
     steps: list[Step] = []
     edges = [0.0, min(case.ramp_s, case.duration_s), case.duration_s]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         count = round((end - begin) / dt) if end > begin else 0
         size = (end - begin) / max(count, 1)
         every = 1 if hold_s is None or begin < case.ramp_s else max(1, round(hold_s / size))

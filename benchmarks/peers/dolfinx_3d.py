@@ -29,7 +29,8 @@ from common import (
     treat,
 )
 
-# isort: split (common sets the number of threads before NumPy is loaded)
+# Common sets the number of threads before NumPy is loaded.
+# isort: split
 import numpy as np
 
 
@@ -97,8 +98,9 @@ class DolfinxModel:
         self.petsc = petsc
         dx = ufl.Measure("dx", domain=self.mesh, subdomain_data=self.tags)
         degree = (2, 3) if self.tuned else (4, 4)
-        stiff, source = dx(0, metadata={"quadrature_degree": degree[0]}), dx(
-            0, metadata={"quadrature_degree": degree[1]}
+        stiff, source = (
+            dx(0, metadata={"quadrature_degree": degree[0]}),
+            dx(0, metadata={"quadrature_degree": degree[1]}),
         )
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         grad, inner = ufl.grad, ufl.inner
@@ -110,7 +112,9 @@ class DolfinxModel:
         self.heating = fem.form(self.sigma * inner(grad(self.phi), grad(self.phi)) * v * source)
         self.power = fem.form(self.sigma * inner(grad(self.phi), grad(self.phi)) * stiff)
         mass = case.tissue_rho_c * u * v * dx(0) + case.needle_rho_c * u * v * dx(1)
-        loss = case.tissue_k * inner(grad(u), grad(v)) * dx(0) + case.needle_k * inner(grad(u), grad(v)) * dx(1)
+        loss = case.tissue_k * inner(grad(u), grad(v)) * dx(0) + case.needle_k * inner(grad(u), grad(v)) * dx(
+            1
+        )
         loss += case.perfusion * u * v * dx(0)
         self.mass = petsc.assemble_matrix(fem.form(mass), bcs=[self.cold_bc], diag=0.0)
         self.mass.assemble()
@@ -265,9 +269,7 @@ def _result(model: DolfinxModel, source: Any, outcome: Any, numbers: dict[str, A
     from meshes import Sampler
 
     count = model.comm.bcast(len(source.points) if source else None)
-    fields = [
-        model.gathered(f, count) for f in (outcome.theta, np.log(np.maximum(outcome.omega, 1e-300)))
-    ]
+    fields = [model.gathered(f, count) for f in (outcome.theta, np.log(np.maximum(outcome.omega, 1e-300)))]
     peak = model.comm.reduce(numbers.pop("peak_mb"))
     if source is None:
         return None

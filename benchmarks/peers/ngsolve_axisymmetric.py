@@ -24,7 +24,8 @@ from common import (
     treat,
 )
 
-# isort: split (common sets the number of threads before NumPy is loaded)
+# Common sets the number of threads before NumPy is loaded.
+# isort: split
 import numpy as np
 
 

@@ -19,8 +19,8 @@ def main() -> None:
 
     import numpy as np
     import skfem
-    from meshes import Grading, axisymmetric_mesh
     from linear_solvers import PardisoSolver, SuperLUSolver
+    from meshes import Grading, axisymmetric_mesh
     from scikit_fem_model import PlainModel, TunedModel, element_space
 
     clock = Clock()

@@ -96,6 +96,8 @@ def _require_alike(problems: Sequence[Problem], steps: Sequence[Steps]) -> None:
             where="batch",
             found=(len(problems), len(steps)),
         )
+    if len({problem.zero_c for problem in problems}) > 1:
+        raise InputError("variants of a batch must start at one temperature", where="batch")
     shapes = {problem.volumes.shape for problem in problems}
     if len(shapes) > 1:
         raise InputError("variants of a batch must share the grid", where="batch", found=sorted(shapes))

@@ -46,7 +46,7 @@ class Drive(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """New temperature, V^2 at the electrode, inner iterations, relative residual."""
+    """New rise (K), V^2 at the electrode, inner iterations, relative residual."""
 
     temperature: Array
     v2: Array
@@ -55,7 +55,7 @@ class Solved(NamedTuple):
 
 
 def enthalpy(p: Problem, temperature: Array) -> Array:
-    """Heat content per cell, J, zero at 0 C: capacity times T plus latent heat of steam."""
+    """Heat content per cell above the start, J: capacity times rise plus latent heat of steam."""
     return p.materials.capacity * temperature + p.materials.latent * steam_fraction(p, temperature)
 
 
@@ -70,35 +70,29 @@ def heat_operator(p: Problem, perfusion: Array, rate: Array) -> Heat:
     loss = perfusion + p.heat_ground + p.needle_end + p.coolant
     diagonal, padded = graph_laplacian(p.heat_links, loss)
     constant = (
-        perfusion * p.blood_c
-        + p.heat_ground * p.heat_ground_c
-        + p.needle_end * p.start_c
-        + p.coolant * p.coolant_c
+        perfusion * p.blood_k
+        + p.heat_ground * p.heat_ground_k
+        + p.coolant * p.coolant_k
         + p.materials.metabolic
     )
     return Heat(diagonal, padded, constant, perfusion, rate)
 
 
 def solve_heat(
-    p: Problem, heat: Heat, extra: Array, rhs: Array, start: Array, level: Array, tolerance: Array
+    p: Problem, heat: Heat, extra: Array, rhs: Array, start: Array, tolerance: Array
 ) -> tuple[Array, Array, Array]:
-    """Solve (operator + capacity rate + extra) x = rhs on the free cells: x, iterations, residual.
-
-    The residual is measured against the right-hand side of ``x - level``.
-    """
+    """Solve (operator + capacity rate + extra) x = rhs on the free cells: x, iterations, residual."""
     diagonal = heat.diagonal + (p.materials.capacity + extra) * heat.rate
     inverse = p.heat_free / diagonal
 
     def operator(x: Array) -> Array:
         return p.heat_free * apply_operator(diagonal, heat.padded, x)
 
-    return conjugate_gradients(
-        operator, lambda r: inverse * r, rhs, start, rhs - operator(level), tolerance, 2000
-    )
+    return conjugate_gradients(operator, lambda r: inverse * r, rhs, start, tolerance, 2000)
 
 
 def sensor_values(p: Problem, temperature: Array) -> Array:
-    """Temperature at each sensor (n_sensors,)."""
+    """Rise at each sensor, K (n_sensors,)."""
     return jnp.sum(temperature.ravel()[p.sensors] * p.sensor_weights.astype(temperature.dtype), axis=-1)
 
 
@@ -107,7 +101,7 @@ def sensor_adjoint(p: Problem, heat: Heat, start: Array, tolerance: Array) -> Ar
     weights = p.sensor_weights[0].astype(start.dtype)
     load = jnp.zeros(start.size, start.dtype).at[p.sensors[0]].add(weights).reshape(start.shape)
     zero = jnp.zeros_like(start)
-    solution, _, _ = solve_heat(p, heat, zero, load * p.heat_free, start, zero, tolerance)
+    solution, _, _ = solve_heat(p, heat, zero, load * p.heat_free, start, tolerance)
     return solution
 
 
@@ -133,14 +127,15 @@ def allowed_v2(limits: Limits, drive: Drive, conductance: Array, to_target: Arra
 
 def _steam_slope(p: Problem, temperature: Array) -> Array:
     m = p.materials
-    inside = jnp.abs(temperature - m.boil_c) <= 0.5 * m.boil_width_c
+    inside = jnp.abs(temperature + p.zero_c - m.boil_c) <= 0.5 * m.boil_width_c
     return jnp.where(inside, m.latent / m.boil_width_c, 0.0)
 
 
 def _held_at_edges(p: Problem, old: Array, new: Array) -> Array:
     """Stop a Newton update just past the edge of the boiling range it would jump across."""
     m = p.materials
-    low, high = m.boil_c - 0.5 * m.boil_width_c, m.boil_c + 0.5 * m.boil_width_c
+    middle = m.boil_c - p.zero_c
+    low, high = middle - 0.5 * m.boil_width_c, middle + 0.5 * m.boil_width_c
     nudge = 1e-3 * m.boil_width_c
     below, above = old < low, old > high
     inside = ~below & ~above
@@ -167,22 +162,18 @@ def step_temperature(
     Args:
         content: heat content carried from earlier steps, W per cell.
         joule: heat per cell for V^2 = 1, W.
-        choose_v2: (sensor temperature at V^2 = 0, sensor sensitivity per V^2) -> V^2.
+        choose_v2: (sensor's rise at V^2 = 0, sensor sensitivity per V^2) -> V^2.
         vaporises: static; without it the problem is linear and one solve is exact.
     """
-    held = (1 - p.heat_free) * p.start_c
-    border = p.heat_free * apply_operator(jnp.zeros_like(guess), heat.padded, held)
-    base = p.heat_free * (heat.constant + content) - border
+    base = p.heat_free * (heat.constant + content)
     per_v2 = jnp.vdot(adjoint, joule)
     if not vaporises:
         v2 = choose_v2(jnp.vdot(adjoint, base), per_v2)
         rhs = base + p.heat_free * v2 * joule
-        new, count, residual = solve_heat(
-            p, heat, jnp.zeros_like(guess), rhs, p.heat_free * guess, p.heat_free * p.start_c, tolerance
-        )
-        return Solved(new + held, v2, count, residual)
+        new, count, residual = solve_heat(p, heat, jnp.zeros_like(guess), rhs, p.heat_free * guess, tolerance)
+        return Solved(new, v2, count, residual)
     v2 = choose_v2(jnp.vdot(adjoint, base), per_v2)
-    return _newton(p, heat, base, joule, p.heat_free * guess + held, v2, choose_v2, per_v2, tolerance)
+    return _newton(p, heat, base, joule, p.heat_free * guess, v2, choose_v2, per_v2, tolerance)
 
 
 def _newton(
@@ -207,10 +198,8 @@ def _newton(
         slope = _steam_slope(p, t)
         latent = p.materials.latent * steam_fraction(p, t)
         rhs = base + p.heat_free * (v2 * joule - (latent - slope * t) * heat.rate)
-        new, iterations, residual = solve_heat(
-            p, heat, slope, rhs, p.heat_free * t, p.heat_free * p.start_c, tolerance
-        )
-        new = _held_at_edges(p, t, new + (1 - p.heat_free) * p.start_c)
+        new, iterations, residual = solve_heat(p, heat, slope, rhs, p.heat_free * t, tolerance)
+        new = _held_at_edges(p, t, new)
         sensed = sensor_values(p, new)[0]
         better = choose_v2(sensed - v2 * per_v2, per_v2)
         # The sensor moves with V^2: a change of V^2 still to come counts as a change of temperature.

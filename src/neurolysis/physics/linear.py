@@ -58,17 +58,13 @@ def apply_operator(diagonal: Array, padded: tuple[Array, ...], x: Array) -> Arra
 
 
 def conjugate_gradients(
-    operator: Any, precondition: Any, rhs: Array, start: Array, scale: Array, tolerance: Array, limit: int
+    operator: Any, precondition: Any, rhs: Array, start: Array, tolerance: Array, limit: int
 ) -> tuple[Array, Array, Array]:
-    """Solution, iterations and final residual relative to ``scale`` (both in the preconditioned norm).
-
-    ``scale`` is the right-hand side that the answer's accuracy is measured against: of a heat step,
-    that of the temperature *rise*, since the rise is what decides a lesion.
-    """
+    """Solution, iterations and final residual relative to ``rhs`` (both in the preconditioned norm)."""
     residual = rhs - operator(start)
     z = precondition(residual)
     rz = jnp.vdot(residual, z)
-    reference = jnp.maximum(jnp.vdot(scale, precondition(scale)), 1e-30)
+    reference = jnp.maximum(jnp.vdot(rhs, precondition(rhs)), 1e-30)
     goal = tolerance**2 * reference
 
     def going(carry: Any) -> Array:

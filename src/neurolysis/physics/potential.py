@@ -25,17 +25,20 @@ Array = Any
 
 
 def conductivity(p: Problem, temperature: Array) -> Array:
-    """Electrical conductivity, S/m: linear in T, held above the cap, falling as steam forms."""
+    """Electrical conductivity, S/m, at a rise above the start.
+
+    Linear in temperature, held above the cap, falling as steam forms.
+    """
     m = p.materials
-    warm = m.conductivity * (1 + m.slope * (jnp.minimum(temperature, m.cap_c) - 37.0))
+    warm = m.conductivity * (1 + m.slope * (jnp.minimum(temperature + p.zero_c, m.cap_c) - 37.0))
     steam = steam_fraction(p, temperature)
     return jnp.maximum(warm, 1e-6) * (1 - steam + steam * m.steam_conductivity)
 
 
 def steam_fraction(p: Problem, temperature: Array) -> Array:
-    """Share of the tissue's water that has turned to steam, 0 to 1, where latent heat is set."""
+    """Share of the tissue's water turned to steam, 0 to 1, where latent heat is set; at a rise."""
     m = p.materials
-    share = jnp.clip((temperature - m.boil_c) / m.boil_width_c + 0.5, 0.0, 1.0)
+    share = jnp.clip((temperature + p.zero_c - m.boil_c) / m.boil_width_c + 0.5, 0.0, 1.0)
     return jnp.where(m.latent > 0, share, 0.0)
 
 
@@ -66,7 +69,7 @@ def solve_potential(
         return p.free * fast_inverse(p.modes, p.inverse, p.free * r)
 
     rhs = -p.free * apply_operator(diagonal, padded, p.held)
-    free, count, _ = conjugate_gradients(operator, precondition, rhs, p.free * start, rhs, tolerance, 400)
+    free, count, _ = conjugate_gradients(operator, precondition, rhs, p.free * start, tolerance, 400)
     u = free + p.held
     current = apply_operator(diagonal, padded, u)
     conductance = jnp.sum((p.held * current).astype(jnp.float64)).astype(u.dtype)

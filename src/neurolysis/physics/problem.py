@@ -47,6 +47,10 @@ class Materials(NamedTuple):
 class Problem(NamedTuple):
     """Everything the solver needs. Extensive quantities are per cell (J/K, W/K, W).
 
+    Inside the solver a temperature is the rise above ``zero_c``, the temperature at the start: in single
+    precision a small rise would be lost beside 37 C, and with it the energy balance. Names that end in
+    ``_k`` are such rises.
+
     Attributes:
         electric_low, electric_high: per axis, geometric resistance (1/m) of the link's two sides;
             shape of the grid with one cell less along that axis.
@@ -71,13 +75,13 @@ class Problem(NamedTuple):
     held: Array
     heat_links: tuple[Array, ...]
     heat_ground: Array
-    heat_ground_c: Array
+    heat_ground_k: Array
     needle_end: Array
     heat_free: Array
     coolant: Array
-    coolant_c: float
-    blood_c: float
-    start_c: float
+    coolant_k: float
+    blood_k: float
+    zero_c: float
     sensors: Array
     sensor_weights: Array
     modes: tuple[Array, ...]

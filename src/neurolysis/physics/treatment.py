@@ -76,12 +76,11 @@ def initial_state(p: Problem) -> State:
     """Everything at the starting temperature, nothing applied yet."""
     dtype = p.volumes.dtype
     zero = jnp.zeros(p.volumes.shape, dtype)
-    start = jnp.full(p.volumes.shape, p.start_c, dtype)
     damage = jnp.full((len(p.damage_activation_k), *p.volumes.shape), NOTHING, dtype)
     one = jnp.ones((), dtype)
     return State(
-        temperature=start,
-        before=start,
+        temperature=zero,
+        before=zero,
         dt_before=one,
         unit_potential=jnp.asarray(p.held, dtype),
         joule=zero,
@@ -89,7 +88,7 @@ def initial_state(p: Problem) -> State:
         adjoint=zero,
         ln_damage=damage,
         cem=zero,
-        peak=start,
+        peak=zero,
         tripped=jnp.asarray(False),
         energy=jnp.zeros(6, jnp.float64),
         rates=jnp.zeros(6, jnp.float64),
@@ -106,10 +105,10 @@ def _energy_rates(p: Problem, heat: Heat, power: Array, t: Array) -> Array:
         [
             power.astype(jnp.float64),
             total(p.materials.metabolic),
-            total(p.heat_ground * (t - p.heat_ground_c)) + moved,
-            total(heat.perfusion * (t - p.blood_c)),
-            total(p.coolant * (t - p.coolant_c)),
-            total(p.needle_end * (t - p.start_c)),
+            total(p.heat_ground * (t - p.heat_ground_k)) + moved,
+            total(heat.perfusion * (t - p.blood_k)),
+            total(p.coolant * (t - p.coolant_k)),
+            total(p.needle_end * t),
         ]
     )
 
@@ -153,12 +152,13 @@ def _advance(
     drive = drive._replace(on=drive.on.astype(guess.dtype))
 
     def choose(sensed: Array, per_v2: Array) -> Array:
-        v2 = allowed_v2(limits, drive, conductance, (drive.value - sensed) / per_v2) * drive.duty
-        below_ceiling = jnp.maximum((drive.ceiling - sensed) / per_v2, 0.0)
+        v2 = allowed_v2(limits, drive, conductance, (drive.value - p.zero_c - sensed) / per_v2) * drive.duty
+        below_ceiling = jnp.maximum((drive.ceiling - p.zero_c - sensed) / per_v2, 0.0)
         return jnp.minimum(v2, below_ceiling).astype(guess.dtype)
 
     solved = step_temperature(p, heat, content, joule, guess, choose, adjoint, tolerance, vaporises)
     new = solved.temperature
+    old_c, new_c = state.temperature + p.zero_c, new + p.zero_c
     at_tip = solved.v2 * conductance
     rates = _energy_rates(p, heat, at_tip, new)
     # Second order in time as the scheme is: trapezoid, but end values in a backward Euler step,
@@ -172,8 +172,8 @@ def _advance(
         joule=joule,
         conductance=conductance,
         adjoint=adjoint,
-        ln_damage=accumulate_damage(p, state.ln_damage, state.temperature, new, step.dt),
-        cem=state.cem + accumulate_cem(p, state.temperature, new, step.dt),
+        ln_damage=accumulate_damage(p, state.ln_damage, old_c, new_c, step.dt),
+        cem=state.cem + accumulate_cem(p, old_c, new_c, step.dt),
         peak=jnp.maximum(state.peak, new),
         tripped=tripped,
         energy=state.energy + mean * step.dt.astype(jnp.float64),
@@ -181,11 +181,11 @@ def _advance(
     )
     series = 1 + limits.path_ohm * conductance
     trace = Trace(
-        sensors=sensor_values(p, new),
+        sensors=sensor_values(p, new) + p.zero_c,
         voltage=jnp.sqrt(solved.v2 / jnp.maximum(step.duty, 1e-6)) * series,
         power=at_tip * series,
         impedance=whole,
-        hottest=jnp.max(new),
+        hottest=jnp.max(new_c),
         potential_iterations=potential_iterations,
         heat_iterations=solved.iterations,
         residual=solved.residual,
@@ -198,7 +198,7 @@ def _run_chunk(
 ) -> tuple[State, Trace]:
     def body(carry: State, step: Steps) -> tuple[State, Trace]:
         zero, none = jnp.zeros((), p.volumes.dtype), jnp.asarray(0)
-        idle = Trace(sensor_values(p, carry.temperature), zero, zero, zero, zero, none, none, zero)
+        idle = Trace(sensor_values(p, carry.temperature) + p.zero_c, zero, zero, zero, zero, none, none, zero)
         result: tuple[State, Trace] = jax.lax.cond(
             step.active > 0,
             lambda: _advance(p, limits, tolerance, vaporises, carry, step),
@@ -281,7 +281,7 @@ def run(
         dts.append(np.asarray(part.dt))
     stored = _enthalpy_sum(device, state) - first
     elapsed = time.perf_counter() - began
-    return _collect(state, traces, np.concatenate(dts), stored, elapsed, compile_s)
+    return _collect(p, state, traces, np.concatenate(dts), stored, elapsed, compile_s)
 
 
 def _chunk(steps: Steps, start: int) -> Steps:
@@ -299,13 +299,22 @@ def _enthalpy_sum(p: Problem, state: State) -> float:
     return float(jnp.sum((p.heat_free * enthalpy(p, state.temperature)).astype(jnp.float64)))
 
 
+def in_celsius(p: Problem, state: State) -> State:
+    """The state with its temperatures in Celsius instead of as rises."""
+    return state._replace(
+        temperature=state.temperature + p.zero_c,
+        before=state.before + p.zero_c,
+        peak=state.peak + p.zero_c,
+    )
+
+
 def _collect(
-    state: State, traces: list[Trace], dts: Array, stored: float, elapsed: float, compile_s: float
+    p: Problem, state: State, traces: list[Trace], dts: Array, stored: float, elapsed: float, compile_s: float
 ) -> Result:
     joined = Trace(*[np.concatenate(parts) for parts in zip(*traces, strict=True)])
     kept = ~np.isnan(dts)
     trace = Trace(*[x[kept] for x in joined])
-    final = jax.tree.map(np.asarray, state)
+    final = in_celsius(p, jax.tree.map(np.asarray, state))
     if not np.isfinite(final.temperature).all() or not np.isfinite(trace.power).all():
         raise SolverError("the temperature field is not finite", where="heat solver")
     return Result(final, trace, np.cumsum(dts[kept]), stored, elapsed, compile_s)
