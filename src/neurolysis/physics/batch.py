@@ -16,7 +16,15 @@ import numpy as np
 from neurolysis.errors import InputError
 from neurolysis.physics.backend import load_jax
 from neurolysis.physics.problem import Limits, Problem, Steps
-from neurolysis.physics.treatment import CHUNK, State, Trace, initial_state, pad_steps, run_chunk
+from neurolysis.physics.treatment import (
+    CHUNK,
+    State,
+    Trace,
+    in_celsius,
+    initial_state,
+    pad_steps,
+    run_chunk,
+)
 
 jax = load_jax()
 import jax.numpy as jnp  # noqa: E402
@@ -86,7 +94,8 @@ def run_batch(
     elapsed = time.perf_counter() - began
     kept = len(steps[0].dt)
     joined = Trace(*[np.concatenate(parts, axis=1)[:, :kept] for parts in zip(*traces, strict=True)])
-    return BatchResult(jax.tree.map(np.asarray, state), joined, np.cumsum(steps[0].dt), elapsed, compile_s)
+    final = in_celsius(problems[0], jax.tree.map(np.asarray, state))
+    return BatchResult(final, joined, np.cumsum(steps[0].dt), elapsed, compile_s)
 
 
 def _require_alike(problems: Sequence[Problem], steps: Sequence[Steps]) -> None:
