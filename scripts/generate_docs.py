@@ -20,8 +20,8 @@ INTRODUCTION = """# The case file
 A case is a folder with `case.yaml` and the images it names; paths in it start from the folder.
 The tables below are made from the program's own model (`neurolysis schema case`), by `make generated`.
 
-- A field that is left out is **unknown**, never "fine": unknown allergies are not no allergies
-  (`allergies: []`).
+- A field that is left out is **unknown**, never "fine". Leaving out `allergies` is not the same as
+  `allergies: []`, which says that there are none.
 - An unknown field, a key given twice, a number that is not one: each is an error that names the file,
   the field, what was found and what is allowed.
 - Numbers follow YAML 1.2. `1:30`, `010` and `no` stay texts; older YAML would make 90, 8 and false of

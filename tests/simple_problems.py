@@ -53,9 +53,13 @@ def control(sensor=(0.0, 0.0, 0.0), **changes) -> Control:
     return Control(np.array([sensor]), changes.pop("damages", (BENCH_DAMAGE,)), **changes)
 
 
-def box(*axes, rods=NO_NEEDLE, electric="grounded", centre=(0.0, 0.0, 0.0), **rest) -> tuple[Problem, TensorGrid]:
+def box(
+    *axes, rods=NO_NEEDLE, electric="grounded", centre=(0.0, 0.0, 0.0), **rest
+) -> tuple[Problem, TensorGrid]:
     """Problem and grid of tissue in a box given by its faces (m)."""
-    grid = TensorGrid(tuple(axis if isinstance(axis, Axis) else Axis(np.asarray(axis, float)) for axis in axes))
+    grid = TensorGrid(
+        tuple(axis if isinstance(axis, Axis) else Axis(np.asarray(axis, float)) for axis in axes)
+    )
     made = rest.pop("control", control())
     boundary = Boundary(electric, BODY_C, centre=centre)
     return assemble(grid, rods, tissue(grid.shape, **rest), boundary, made), grid

@@ -327,7 +327,7 @@ REFUSALS: dict[str, tuple[Callable[[list[Dataset]], None], str]] = {
         lambda s: drop(s, 3),
         r"1 slice missing after IM002.*\(-40\.00, 25\.50, 317\.50\).*2\.5 mm",
     ),
-    "two missing": (lambda s: drop(s, 2, 3), r"2 slices missing after IM001.*7\.5 mm.*315\.00\).*317\.50\)"),
+    "two missing": (lambda s: [drop(s, 2, 3), move(s, 2, 0, 0, 0.004)], r"2 slices .* IM001.*7\.504 mm.*; "),
     "missing of three": (lambda s: drop(s, 2, 4, 5, 6, 7), "1 slice missing after IM001"),
     "uneven": (lambda s: move(s, 4, 0, 0, 0.1), r"IM004.*uneven.*2\.4 to 2\.6 mm.*0\.1 mm off.*0\.0125 mm"),
     "one aside": (lambda s: move(s, 4, 0.1, 0, 0), r"IM004\.dcm: uneven spacing"),

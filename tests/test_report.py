@@ -83,8 +83,12 @@ def make_scene() -> Scene:
     image, tissue = phantom()
     x, y, z = np.moveaxis(image.to_lps(np.stack(np.indices(image.shape), axis=-1)), -1, 0)
     canal = image.with_array((((x + 18) ** 2 + (y + 14) ** 2) < 49).astype(np.uint8))
-    assumed = Quantity(value=1.5, unit="mm", basis="assumption", source="assumption: no spread was read anywhere")
-    radius = Quantity(value=0.5, unit="mm", basis="assumption", source="assumption: no diameter was read at all")
+    assumed = Quantity(
+        value=1.5, unit="mm", basis="assumption", source="assumption: no spread was read anywhere"
+    )
+    radius = Quantity(
+        value=0.5, unit="mm", basis="assumption", source="assumption: no diameter was read at all"
+    )
     course = [(14.0 - 8 * t, -12 + 11 * t - 3 * t * t, 14.0 - 14 * t) for t in np.linspace(0, 2, 30)]
     return Scene(
         image=image,
@@ -164,7 +168,12 @@ CASE = {
                "level_counted": "from the sacrum upwards", "transitional_vertebra": False},
 }  # fmt: skip
 NOTICES = (
-    Notice(severity="stop", code="limit.peak", text="Canal: peak temperature 51 °C.", source="cosman_gonzalez_2011"),
+    Notice(
+        severity="stop",
+        code="limit.peak",
+        text="Canal: peak temperature 51 °C.",
+        source="cosman_gonzalez_2011",
+    ),
     Notice(severity="warn", code="bone", text="The tip lies 0.8 mm in bone."),
     Notice(severity="info", code="joint", text="The joint has another branch."),
 )
