@@ -51,7 +51,8 @@ def main() -> None:
     """Run the validation and write the page."""
     parts = [INTRODUCTION]
     for name, rows in validate().rows.items():
-        counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(r.verdict for r in rows).items()))
+        verdicts = Counter(row.verdict for row in rows)
+        counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(verdicts.items()))
         parts += [f"## {technique(name).title}\n\n{len(rows)} statements: {counts}.\n", table(rows), ""]
     PAGE.write_text("\n".join([*parts, LESSONS]))
 

@@ -10,6 +10,7 @@ from neurolysis import __version__
 from neurolysis.delivery.radiofrequency import reactions
 from neurolysis.delivery.radiofrequency.expose import WARM_FLUID_C, Prepared, fluid_peak_c
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
+from neurolysis.errors import SolverError
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
 from neurolysis.geometry import FloatArray
@@ -20,6 +21,8 @@ from neurolysis.scene import Scene
 if TYPE_CHECKING:
     from neurolysis.physics.treatment import Result
 
+GROSS_IMBALANCE = 0.05
+"""An energy balance worse than this ends the run; worse than one per cent stops approval."""
 LN_FLOOR = -60.0
 """ln Omega below this is shown as this: nothing has happened."""
 
@@ -138,6 +141,13 @@ def wrap(
     lesions = tuple(size_of(axes, volumes * 1e9, fields[c.field].array, c, tip) for c in criteria)
     time, series = series_of(result)
     energy = energy_of(result)
+    if energy.error > GROSS_IMBALANCE:
+        raise SolverError(
+            "the energy balance is broken, no result is given",
+            where="heat solver",
+            found=f"{100 * energy.error:.1f} %",
+            allowed=f"at most {100 * GROSS_IMBALANCE:g} %",
+        )
     trace = result.trace
     return Exposure(
         technique=protocol.technique,
