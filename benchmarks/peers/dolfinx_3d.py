@@ -2,8 +2,8 @@
 
 Tuned: potential in every step of the ramp and every 4 s after, a mesh drawn out along the needle,
 reduced quadrature, conjugate gradients with incomplete factors that are kept, warm starts, two MPI
-processes. Plain: potential in every step, a mesh of equal-sided cells, incomplete factors set up anew
-for every potential, tolerance 1e-8, cold starts, one process. Needs Python 3.12 and ``requirements-dolfinx.txt``.
+processes. Plain: potential in every step, a mesh of equal-sided cells, the diagonal as
+preconditioner, tolerance 1e-8, cold starts, one process. Needs Python 3.12 and ``requirements-dolfinx.txt``.
 """
 
 from __future__ import annotations
@@ -334,9 +334,11 @@ def main() -> None:
     parser = arguments(__doc__ or "", size_mm=0.45)
     parser.add_argument("--tolerance", type=float, default=1e-5, help="tuned: of the linear solvers")
     parser.add_argument("--processes", type=int, help="MPI processes (default: 2 tuned, 1 plain)")
-    parser.add_argument("--heat-pc", default="bjacobi", help="PETSc preconditioner of the heat steps")
-    parser.add_argument("--potential-pc", default="bjacobi", help="same, of the potential")
+    parser.add_argument("--heat-pc", help="PETSc preconditioner of the heat steps")
+    parser.add_argument("--potential-pc", help="same, of the potential")
     options = parser.parse_args()
+    usual = "bjacobi" if options.variant == "tuned" else "jacobi"
+    options.heat_pc, options.potential_pc = options.heat_pc or usual, options.potential_pc or usual
     count = options.processes or (2 if options.variant == "tuned" else 1)
     if count == 1 or "PMI_SIZE" in os.environ:
         run(options)

@@ -155,7 +155,32 @@ def solid_mesh(case: Case, g: Grading, *, stretch: float | None) -> SimplexMesh:
     mesh = _read(gmsh, 3, 11, 10, lambda entity: entity in thin)
     points = mesh.points / scale
     points[:, 2] = _stretched(case, points[:, 2], straight, length)
+    _unfold(points, mesh.cells)
     return SimplexMesh(points, mesh.cells, mesh.needle)
+
+
+def _unfold(points: Array, cells: Array, least: float = 0.05) -> None:
+    """Make the edges straight of curved tetrahedra that fold over (a few, flat ones, on the shaft).
+
+    A cell is bad where the Jacobian at one of its nodes is below ``least`` of the straight cell's.
+    """
+    ends = np.array(EDGES[10])
+    w = np.concatenate([np.eye(4), 0.5 * (np.eye(4)[ends[:, 0]] + np.eye(4)[ends[:, 1]])])
+    slope = np.zeros((10, 10, 4))  # node where evaluated, shape function, barycentric coordinate
+    for k in range(4):
+        slope[:, k, k] = 4 * w[:, k] - 1
+    for k, (i, j) in enumerate(EDGES[10], start=4):
+        slope[:, k, i], slope[:, k, j] = 4 * w[:, j], 4 * w[:, i]
+    local = slope[:, :, 1:] - slope[:, :, :1]
+    for _ in range(10):
+        x = points[cells]
+        curved = np.linalg.det(np.einsum("cnd,qnl->cqdl", x, local)).min(axis=1)
+        straight = np.linalg.det(np.swapaxes(x[:, 1:4] - x[:, :1], 1, 2))
+        bad = cells[curved < least * straight]
+        if not len(bad):
+            return
+        points[bad[:, 4:]] = 0.5 * (points[bad[:, ends[:, 0]]] + points[bad[:, ends[:, 1]]])
+    raise RuntimeError("the mesh has folded cells")
 
 
 EDGES = {6: ((0, 1), (1, 2), (2, 0)), 10: ((0, 1), (1, 2), (2, 0), (3, 0), (2, 3), (1, 3))}

@@ -13,7 +13,7 @@ from neurolysis.report.contour import Raster
 from neurolysis.report.plane import Plane, View, read_mask, read_volume
 from neurolysis.scene import Scene
 
-CT_WINDOW_HU = (-250.0, 950.0)
+CT_WINDOW_HU = (-300.0, 700.0)
 """Grey values from fat-dark to cortical-bright, wide enough for bone, narrow enough for muscle and fat."""
 GREY = (38.0, 226.0)
 """Darkest and brightest grey used, so that dark and pale lines can both be read on it."""

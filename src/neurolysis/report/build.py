@@ -11,10 +11,10 @@ from neurolysis.delivery.technique import technique as registered
 from neurolysis.errors import OutputError
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import first_page as first
-from neurolysis.report import inputs, tables, text
+from neurolysis.report import inputs, tables
 from neurolysis.report.charts import chart_figures
 from neurolysis.report.citations import Citations
-from neurolysis.report.document import Block, Document, Figure, FigureRow, Paragraph, Section
+from neurolysis.report.document import Block, Document, Figure, FigureRow, Paragraph, Section, SideBySide
 from neurolysis.report.html import page
 from neurolysis.report.legend import legend
 from neurolysis.report.overview import overview_figures
@@ -146,8 +146,10 @@ def _inputs(result: PlanResult, citations: Citations) -> Section:
         inputs.scene_notes(result),
         inputs.tissue_table(result, citations),
         inputs.instrument_table(result, citations),
-        inputs.energy_facts(energy) if energy else None,
-        inputs.numerics_facts(result),
+        first.assumption_table(result.assumptions, citations),
+        SideBySide((inputs.numerics_facts(result), inputs.energy_facts(energy)))
+        if energy
+        else inputs.numerics_facts(result),
         inputs.hash_table(result),
         inputs.file_table(result),
         _outside(result),

@@ -16,6 +16,11 @@ from neurolysis.report.document import Table
 
 CONFIDENCE = {"V": "read", "C": "computed from what was read", "definition": "a definition, not a finding"}
 
+ID = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+"""How a source id looks inside a text."""
+TEXTS = {"source", "selectivity_note", "reason", "rule"}
+"""Fields whose text may name sources, beside those whose name ends in ``_source``."""
+
 
 @dataclass(frozen=True)
 class Citations:
@@ -35,7 +40,7 @@ class Citations:
             [scene.properties[name] for name in dict.fromkeys(shown)],
         ]  # fmt: skip
         known = sources()
-        found = [word for text in _source_texts(parts) for word in _ids(text) if word in known]
+        found = [word for text in _source_texts(parts) for word in ID.findall(text) if word in known]
         return cls({name: k for k, name in enumerate(dict.fromkeys(found), start=1)})
 
     def cite(self, text: str) -> str:
@@ -51,12 +56,9 @@ class Citations:
         return self.numbered(text)
 
     def numbered(self, text: str) -> str:
-        """A sentence in which every known id is followed by nothing but its number."""
-        return re.sub(
-            r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+",
-            lambda match: f"[{self.numbers[match[0]]}]" if match[0] in self.numbers else match[0],
-            text,
-        )
+        """A sentence in which the number of every known id stands for the id."""
+        found = ID.sub(lambda m: f"[{self.numbers[m[0]]}]" if m[0] in self.numbers else m[0], text)
+        return re.sub(r"\((\[\d+\])\)", r"\1", found)
 
     def cite_quantities(self, items: Iterable[Quantity]) -> str:
         """The sources of several numbers together, each once."""
@@ -71,7 +73,7 @@ class Citations:
             link = f"doi:{item.doi}" if item.doi else item.url
             rows.append((f"[{number}]", item.citation, link, CONFIDENCE[item.confidence]))
         return Table(
-            "Sources",
+            "Read, or computed from what was read",
             ("No.", "Source", "Where", "How it was used"),
             tuple(rows),
             weights=(0, 5, 3, 1.6),
@@ -85,12 +87,12 @@ def _ids(text: str) -> list[str]:
 
 
 def _source_texts(value: Any) -> Iterator[str]:
-    """Every text in a field called ``source`` (or ending so), wherever it stands in nested values."""
+    """Every text that may name a source, wherever it stands in nested values."""
     if isinstance(value, BaseModel):
         for name in type(value).model_fields:
             item = getattr(value, name)
             if isinstance(item, str):
-                if name == "source" or name.endswith("_source"):
+                if name in TEXTS or name.endswith("_source"):
                     yield item
             else:
                 yield from _source_texts(item)

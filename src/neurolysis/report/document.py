@@ -91,7 +91,15 @@ class FigureRow:
     kind: Literal["figures"] = "figures"
 
 
-Block = Facts | Paragraph | Bullets | Terms | Table | Figure | FigureRow
+@dataclass(frozen=True)
+class SideBySide:
+    """Two groups of facts beside each other."""
+
+    items: tuple[Facts, Facts]
+    kind: Literal["side-by-side"] = "side-by-side"
+
+
+Block = SideBySide | Facts | Paragraph | Bullets | Terms | Table | Figure | FigureRow
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
 }  # fmt: skip
 VERDICT_TONES: dict[str, Tone] = {"ok": "plain", "warn": "warn", "stop": "stop", "cannot say": "warn"}
+COVERAGE = "coverage"
+"""Code of the warning that repeats the headline."""
 DERIVED = "derived, unreviewed"
 VERDICT_RANK = {"stop": 0, "warn": 1, "cannot say": 2, "ok": 3}
 
@@ -42,7 +44,7 @@ def first_page(
     blocks: list[Block] = [length_table(result.injury.target())]
     if result.injury.structures:
         blocks.append(danger_table(result))
-    blocks.append(assumption_list(result.assumptions, citations))
+    blocks.append(assumption_list(result.assumptions))
     missing = tuple(lacks(result))
     if missing:
         blocks.append(Bullets(missing, "What the image and the case do not hold"))
@@ -92,7 +94,7 @@ def what(result: PlanResult, technique: Technique) -> Facts:
         rows.append(("Instrument", "; ".join(names)))
     rows += list(summary)
     given = {label.lower() for label, _ in rows}
-    if plan.return_pad and "return pad" not in given:
+    if plan.return_pad and not any(label.startswith("return") for label in given):
         rows.append(("Return pad", plan.return_pad.site))
     if "anaesthesia" not in given:
         rows.append(("Anaesthesia", plan.anaesthesia))
@@ -219,12 +221,17 @@ def margin_text(check: LimitCheck | None) -> str:
         return "no limit is known"
     limit = check.limit
     bound = limit.stop if limit.stop is not None else limit.warn
-    which = f"{text.name(limit.metric)} {'stop' if limit.stop is not None else 'warning'} at "
-    at = which + text.with_unit(text.number(bound), limit.unit)
+    kind = "stop" if limit.stop is not None else "warning"
+    at = f"the {kind} for {text.name(limit.metric)} ({text.with_unit(text.number(bound), limit.unit)})"
     if check.margin is None:
         return at
     room = text.with_unit(text.fixed(abs(check.margin)), limit.unit)
-    return f"{room} {'to' if check.margin >= 0 else 'beyond'} the {at}"
+    return f"{room} {'left to' if check.margin >= 0 else 'past'} {at}"
+
+
+def short_name(name: str) -> str:
+    """A structure's name without what stands in brackets, for large type and narrow columns."""
+    return name.split(" (")[0]
 
 
 def danger_headline(result: PlanResult) -> Headline:
@@ -238,7 +245,7 @@ def danger_headline(result: PlanResult) -> Headline:
     verdict = worst_verdict(item)
     details = [
         f"Peak temperature there: {text.celsius(item.peak_temperature_c)}.",
-        f"Tightest limit: {margin_text(tightest(item))} ({verdict}).",
+        f"{text.sentence(margin_text(tightest(item)))}: {verdict}.",
     ]
     if item.review == DERIVED:
         details.append("Its outline is derived from the labels and unreviewed.")
@@ -246,7 +253,7 @@ def danger_headline(result: PlanResult) -> Headline:
     overlaps = distance is not None and distance < 0
     return Headline(
         label="Nearest danger",
-        answer=text.sentence(item.structure),
+        answer=text.sentence(short_name(item.structure)),
         tone=VERDICT_TONES[verdict],
         number=text.millimetres(abs(distance) if distance is not None else None),
         number_note=f"{'overlap with' if overlaps else 'from'} the edge of the largest lesion",
@@ -262,7 +269,7 @@ def danger_table(result: PlanResult) -> Table:
     )
     rows = [
         (
-            item.structure,
+            short_name(item.structure),
             text.fixed(item.distance_to_lesion_mm),
             text.fixed(item.peak_temperature_c),
             margin_text(tightest(item)),
@@ -291,7 +298,7 @@ def alerts(result: PlanResult, citations: Citations) -> Iterator[Alert]:
         words, source = notice.text, _short_source(citations.cite(notice.source))
         yield Alert("stop", words, source, _override(approval, notice.code))
     for notice in dict.fromkeys(n for n in result.notices if n.severity == "warn"):
-        if (notice.code, notice.text.split(":")[0]) not in said:
+        if notice.code != COVERAGE and (notice.code, notice.text.split(":")[0]) not in said:
             yield Alert("warn", notice.text, _short_source(citations.cite(notice.source)))
 
 
@@ -319,38 +326,49 @@ def remaining_stops(result: PlanResult) -> int:
     return len(open_stops(result.notices, approval.overrides if approval else ()))
 
 
-def assumption_list(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Terms:
-    """Numbers without a source; those with the same value and reason share an entry."""
-    groups: dict[tuple[str, str], list[str]] = {}
+def assumption_list(items: tuple[tuple[str, Quantity], ...]) -> Terms:
+    """Numbers without a source, each with its value; those assumed for the same reason share an entry.
+
+    The reason is cut to its first clause here; a later table gives it in full.
+    """
+    groups: dict[str, dict[str, None]] = {}
     for place, item in items:
-        groups.setdefault((text.quantity(item), text.reason(item.source)), []).append(place)
-    rows = tuple(
-        (text.listed(dict.fromkeys(places)), value, citations.numbered(why))
-        for (value, why), places in groups.items()
-    )
-    return Terms(
-        "Assumptions this result rests on",
-        rows,
-        note="These numbers have no source that was read."
-        if rows
-        else "None: every number used has a source.",
-    )
+        why = text.reason(item.source).split("; ")[0].split(" (")[0]
+        groups.setdefault(why, {})[f"{place}|{text.quantity(item)}"] = None
+    rows = tuple((*_names_and_values(tuple(entries)), f"– {why}") for why, entries in groups.items())
+    note = "None of these numbers has a source that was read; full reasons stand under “What it was computed from”."
+    return Terms("Assumptions this result rests on", rows, note if rows else "None: every number has a source.")
+
+
+def _names_and_values(entries: tuple[str, ...]) -> tuple[str, str]:
+    """Names and values of one entry; a part all names begin with is said once."""
+    pairs = [tuple(entry.split("|", 1)) for entry in entries]
+    if len(pairs) == 1:
+        return pairs[0][0], pairs[0][1]
+    heads = {name.split(": ")[0] for name, _ in pairs}
+    shared = heads.pop() + ": " if len(heads) == 1 and all(": " in name for name, _ in pairs) else ""
+    return shared.rstrip(" "), ", ".join(f"{name.removeprefix(shared)} {value}" for name, value in pairs)
+
+
+def assumption_table(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Table:
+    """The same with every reason in full."""
+    rows = tuple((place, text.quantity(item), citations.numbered(text.reason(item.source))) for place, item in items)
+    return Table("Assumptions, with their reasons in full", ("Number", "Value (range)", "Why it is assumed"), rows,
+                 weights=(2.6, 1.9, 4.5), note="" if rows else "None.")  # fmt: skip
 
 
 def lacks(result: PlanResult) -> Iterator[str]:
-    """What is unknown because the image, the labels or the case do not hold it."""
-    for structure in result.scene.structures:
-        if structure.mask is None:
-            yield f"{text.sentence(structure.name)}: {structure.unknown_reason}."
+    """What is unknown because the image, the labels or the case do not hold it, in short."""
+    unknown = [f"{s.name} ({s.unknown_reason})" for s in result.scene.structures if s.mask is None]
+    if unknown:
+        yield f"Unknown: {text.listed(unknown)}."
     outside = result.exposure.outside_image_fraction
-    if outside > 0:
-        yield (
-            f"{text.percent(outside)} of the largest lesion lies outside the image, where "
-            f"{result.scene.tissues.outside.replace('_', ' ')} was assumed."
-        )
+    tissue = result.scene.tissues.outside.replace("_", " ")
+    yield f"Beyond the image {tissue} is assumed; {text.percent(outside)} of the largest lesion lies there."
     if result.case.image and result.case.image.contrast is None:
-        yield "The case does not say whether vessels are enhanced by contrast; it was treated as if they were."
+        yield "Contrast: not stated; treated as a contrast scan."
     derived = [n.name for n in result.scene.nerves if n.review == DERIVED]
     derived += [s.name for s in result.scene.structures if s.mask and s.review == DERIVED]
     if derived:
-        yield f"Not seen but derived from labels, unreviewed: {text.listed(derived)}."
+        names = text.listed(short_name(name) for name in derived)
+        yield f"Not seen in the image but derived from labels, unreviewed: {names}."

@@ -144,6 +144,8 @@ def numerics_facts(result: PlanResult) -> Facts:
 def _numeric(field: str, value: float | int | str) -> str:
     units = {"_mm": "mm", "_s": "s", "_c": "°C", "_ohm": "Ω", "_mm3": "mm³"}
     unit = next((unit for end, unit in units.items() if field.endswith(end)), "")
+    if isinstance(value, int):
+        return text.with_unit(f"{value:,}".replace(",", text.NBSP), unit)
     return value if isinstance(value, str) else text.with_unit(text.number(float(value), 4), unit)
 
 

@@ -175,7 +175,7 @@ def notice_table(result: PlanResult, citations: Citations) -> Table:
         "All notices",
         ("Kind", "What was found", "Rule", "Source"),
         tuple(rows),
-        weights=(0.8, 6, 2, 1.2),
+        weights=(0.7, 6, 2.6, 2),
         tones=tones,  # type: ignore[arg-type]
         note="" if rows else "No rule fired.",
     )
@@ -200,7 +200,7 @@ def limits_of_the_method(result: PlanResult) -> tuple[Paragraph | Bullets, ...]:
         f"{size} They do not hold the error of placing the needle.",
         f"The nerve's course ({nerve.review}) is uncertain by {spread} (one standard deviation); the chances shown "
         "come from that spread.",
-        f"Damage is counted from: {result.injury.damage_start.replace(' C', ' °C')}.",
+        f"Heat damage is counted from: {result.injury.damage_start.replace(' C', ' °C')}.",
         "The energy balance shows errors of the program, not how true the model is.",
         *(text.sentence(note) for note in result.injury.notes),
     ]
