@@ -152,10 +152,13 @@ def _air_film(grid: TensorGrid, tissue: Tissue, cells: Cells, boundary: Boundary
     if inside.all():
         return film
     for axis in range(len(grid.axes)):
-        section = np.broadcast_to(grid.cross_section(axis), grid.shape)
-        area = pair(section, axis)[0]
+        to_low, to_high = plain_resistances(grid, axis)
+        k_low, k_high = pair(tissue.thermal_conductivity, axis)
         in_low, in_high = pair(inside, axis)
+        section = np.broadcast_to(grid.cross_section(axis), grid.shape)
+        surface = 1.0 / (boundary.film * pair(section, axis)[0])
         low, high = pair(film, axis)
-        low += np.where(in_low & ~in_high, boundary.film * area, 0.0)
-        high += np.where(in_high & ~in_low, boundary.film * area, 0.0)
+        # Half a cell of tissue and the film, one after the other.
+        low += np.where(in_low & ~in_high, 1.0 / (to_low / k_low + surface), 0.0)
+        high += np.where(in_high & ~in_low, 1.0 / (to_high / k_high + surface), 0.0)
     return film

@@ -65,12 +65,21 @@ def solve_potential(
     def operator(x: Array) -> Array:
         return p.free * apply_operator(diagonal, padded, p.free * x)
 
-    def precondition(r: Array) -> Array:
-        return p.free * fast_inverse(p.modes, p.inverse, p.free * r)
+    # A cell cut close to the metal is all but held: its own diagonal inverts it, the fast inverse the rest.
+    zero = jnp.zeros_like(diagonal)
+    jacobi = p.free / jnp.where(diagonal > 0, diagonal, 1.0)
+    tied = -jacobi * apply_operator(zero, padded, 1 - p.free)
+    loose = jnp.sqrt(jnp.maximum(p.free - tied, 0.0))
 
-    rhs = -p.free * apply_operator(diagonal, padded, p.held)
-    free, count, _ = conjugate_gradients(operator, precondition, rhs, p.free * start, tolerance, 400)
-    u = free + p.held
+    def precondition(r: Array) -> Array:
+        return loose * fast_inverse(p.modes, p.inverse, loose * r) + tied * jacobi * r
+
+    # It starts where its links to metal pull it, else those links alone would set the tolerance.
+    lifted = p.held - jacobi * apply_operator(zero, padded, p.held)
+    rhs = -p.free * apply_operator(diagonal, padded, lifted)
+    first = p.free * (start - lifted)
+    free, count, _ = conjugate_gradients(operator, precondition, rhs, first, tolerance, 400)
+    u = free + lifted
     current = apply_operator(diagonal, padded, u)
     conductance = jnp.sum((p.held * current).astype(jnp.float64)).astype(u.dtype)
     return u, _joule_heat(p, sigma, links, u), conductance, count

@@ -21,8 +21,7 @@ def ticks(low: float, high: float, about: int = 5) -> FloatArray:
     step = next(s * power for s in STEPS if span / (s * power) <= about * 1.2 or s == STEPS[-1])
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
-    values: FloatArray = np.arange(first, last + 1) * step
-    return values
+    return np.asarray(np.arange(first, last + 1) * step, dtype=np.float64)
 
 
 @dataclass(frozen=True)

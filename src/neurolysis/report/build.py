@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neurolysis.approval import DRAFT, RESEARCH_USE
@@ -47,11 +47,14 @@ def write_report(result: PlanResult, folder: Path, technique: Technique | None =
     document = make_document(result, technique or registered(result.plan.protocol.technique))
     files = ReportFiles(folder / HTML_FILE, folder / PDF_FILE)
     contents = {files.html: page(document).encode("utf-8"), files.pdf: typeset(document)}
+    begun: list[Path] = []
     try:
         for path, content in contents.items():
-            path.write_bytes(content)
+            with path.open("wb") as stream:
+                begun.append(path)
+                stream.write(content)
     except OSError as error:
-        for path in contents:
+        for path in begun:
             path.unlink(missing_ok=True)
         raise OutputError(f"cannot write the report: {error.strerror or error}", where=str(folder)) from error
     return files
@@ -71,7 +74,7 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
         case_id=result.case.id,
         plan_hash=result.plan.content_hash(),
         software=f"neurolysis {result.plan.software_version}",
-        first=first.first_page(result, technique, citations, slices[0]),
+        first=first.first_page(result, technique, citations, _again(slices[0])),
         sections=(
             _lesion(result, slices, citations),
             _place(result),
@@ -84,6 +87,11 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
         ),
         demonstration=result.case.demonstration,
     )
+
+
+def _again(figure: Figure) -> Figure:
+    """The same figure under another id, so that it can stand on a page twice."""
+    return replace(figure, id=f"first-{figure.id}", svg=figure.svg.replace("clip-", "clip-first-"))
 
 
 def _blocks(*blocks: Block | None) -> tuple[Block, ...]:
@@ -108,9 +116,9 @@ def _nerve(result: PlanResult, citations: Citations) -> Section:
     others = [injury for injury in result.injury.nerves if not injury.is_target]
     blocks = _blocks(
         strip_figure(result.exposure, target),
-        tables.nerve_table(target),
+        tables.nerve_table(result.exposure, target),
         tables.nerve_facts(target, citations),
-        *(tables.nerve_table(injury) for injury in others),
+        *(tables.nerve_table(result.exposure, injury) for injury in others),
     )
     return Section("nerve", "Along the nerve", blocks)
 
@@ -135,7 +143,7 @@ def _risk(result: PlanResult, citations: Citations) -> Section:
 
 
 def _limits(result: PlanResult, citations: Citations) -> Section:
-    blocks = (*tables.limits_of_the_method(result), tables.notice_table(result, citations))
+    blocks = (*tables.limits_of_the_method(result, citations), tables.notice_table(result, citations))
     return Section("limits", "What these numbers can and cannot say", blocks)
 
 
@@ -152,14 +160,5 @@ def _inputs(result: PlanResult, citations: Citations) -> Section:
         else inputs.numerics_facts(result),
         inputs.hash_table(result),
         inputs.file_table(result),
-        _outside(result),
     )
     return Section("inputs", "What it was computed from", blocks)
-
-
-def _outside(result: PlanResult) -> Paragraph:
-    share = text.percent(result.exposure.outside_image_fraction)
-    tissue = result.scene.tissues.outside.replace("_", " ")
-    return Paragraph(
-        f"Part of the largest lesion that lies outside the image, where {tissue} was assumed: {share}."
-    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurolysis.delivery.technique import Chart
 from neurolysis.exposure import Exposure
@@ -17,6 +19,8 @@ from neurolysis.report.document import Figure
 HEIGHT = 205.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 12.0, 36.0
 LABEL_STEP = 13.0
+LABEL_HALF = 0.12
+"""Half the width of a label, as a part of the chart's time."""
 MOST_POINTS = 400
 
 
@@ -78,10 +82,12 @@ def _frame(time_s: FloatArray, series: tuple[Series, ...]) -> Frame:
 
 
 def _labels(frame: Frame, time_s: FloatArray, series: tuple[Series, ...]) -> str:
-    """Each line's name beside it, where the lines lie furthest apart in the right part of the chart."""
-    at = _best_time(frame, time_s, series)
-    heights = np.array([frame.y.at(float(item.values[at])) for item in series])
-    places = _apart(heights - 5.0)
+    """Each line's name beside it, below the lowest and above the others, where lines are far apart."""
+    heights = np.array([frame.y.place(item.values) for item in series])
+    at, near = _roomiest(time_s, heights)
+    lowest = int(heights[:, at].argmax())
+    above, below = np.nanmin(heights[:, near], axis=1) - 5.0, np.nanmax(heights[:, near], axis=1) + LABEL_STEP
+    places = _apart(np.where(np.arange(len(series)) == lowest, below, above))
     x = frame.x.at(float(time_s[at]))
     return "".join(
         svg.text(x, float(y), item.label, fill=item.colour, halo=palette.WHITE, anchor="middle", weight="700")
@@ -89,21 +95,28 @@ def _labels(frame: Frame, time_s: FloatArray, series: tuple[Series, ...]) -> str
     )
 
 
-def _best_time(frame: Frame, time_s: FloatArray, series: tuple[Series, ...]) -> int:
+def _roomiest(time_s: FloatArray, heights: FloatArray) -> tuple[int, NDArray[np.int64]]:
+    """The time (index) where labels fit best between the lines (k, n), and the times they cover there."""
     share = time_s / time_s[-1]
-    candidates = np.flatnonzero((share > 0.3) & (share < 0.72))
-    if len(candidates) == 0:
-        return len(time_s) // 2
-    stacked = np.sort(np.array([frame.y.place(item.values[candidates]) for item in series]), axis=0)
-    gaps = np.diff(stacked, axis=0).min(axis=0)
-    return int(candidates[int(np.nan_to_num(gaps, nan=-1.0).argmax())])
+    gaps = np.nan_to_num(np.diff(np.sort(heights, axis=0), axis=0).min(axis=0), nan=-1.0)
+    candidates = np.flatnonzero((share > LABEL_HALF) & (share < 1 - LABEL_HALF))
+    covered = [np.flatnonzero(np.abs(share - share[k]) <= LABEL_HALF) for k in candidates]
+    if not covered:
+        return len(time_s) // 2, np.arange(len(time_s))
+    best = max(range(len(covered)), key=lambda k: _room(heights[:, covered[k]], gaps[covered[k]]))
+    return int(candidates[best]), covered[best]
+
+
+def _room(heights: FloatArray, gaps: FloatArray) -> float:
+    """How well labels fit between lines over some times: wide gaps are good, steep lines are not."""
+    return float(gaps.min()) - float(np.nan_to_num(np.ptp(heights, axis=1)).max())
 
 
 def _apart(places: FloatArray) -> FloatArray:
     """Label heights pushed up so that no two are nearer than a line of text."""
     result = places.copy()
     order = np.argsort(-places)
-    for lower, upper in zip(order[:-1], order[1:], strict=True):
+    for lower, upper in pairwise(order.tolist()):
         result[upper] = min(result[upper], result[lower] - LABEL_STEP)
     return result
 

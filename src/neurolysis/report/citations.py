@@ -77,8 +77,8 @@ class Citations:
             ("No.", "Source", "Where", "How it was used"),
             tuple(rows),
             weights=(0, 5, 3, 1.6),
-            note="Sources were read as abstracts, manual pages or repository files, not as full papers, unless "
-            "their record says so.",
+            note="Sources were read as abstracts, manual pages or repository files, not as full papers, "
+            "unless their record says so.",
         )
 
 

@@ -37,10 +37,10 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Terms:
-    """Short entries set close together in two columns: (name, value, why)."""
+    """Short entries set close together in two columns: ((name, value), ...) and why they are as they are."""
 
     title: str
-    rows: tuple[tuple[str, str, str], ...]
+    rows: tuple[tuple[tuple[tuple[str, str], ...], str], ...]
     note: str = ""
     kind: Literal["terms"] = "terms"
 

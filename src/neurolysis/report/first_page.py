@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from neurolysis.approval import Approval, open_stops
 from neurolysis.delivery.technique import Technique
 from neurolysis.errors import UnknownNameError
+from neurolysis.exposure import Exposure
 from neurolysis.injury import CriterionInjury, LimitCheck, NerveInjury, StructureInjury
 from neurolysis.nerve.catalogue import NerveEntry, nerve_entry
+from neurolysis.plan import Plan
 from neurolysis.planning.result import PlanResult
 from neurolysis.quantity import Quantity
 from neurolysis.report import text
 from neurolysis.report.citations import Citations
-from neurolysis.report.decided import strictest
+from neurolysis.report.decided import strictest, undecided_on
 from neurolysis.report.document import (
     Alert,
     Block,
@@ -41,7 +43,7 @@ def first_page(
     result: PlanResult, technique: Technique, citations: Citations, figure: Figure | None
 ) -> FirstPage:
     """Everything a physician must see before anything else."""
-    blocks: list[Block] = [length_table(result.injury.target())]
+    blocks: list[Block] = [length_table(result.exposure, result.injury.target())]
     if result.injury.structures:
         blocks.append(danger_table(result))
     blocks.append(assumption_list(result.assumptions))
@@ -75,7 +77,7 @@ def who(result: PlanResult) -> Facts:
     """The person, by pseudonym."""
     patient, case = result.case.patient, result.case
     rows = [("Patient", patient.id)]
-    person = [patient.sex] if patient.sex != "unknown" else []
+    person: list[str] = [patient.sex] if patient.sex != "unknown" else []
     person += [f"born {patient.birth_year}"] if patient.birth_year else []
     person += [f"{patient.weight_kg:g}{text.NBSP}kg"] if patient.weight_kg else []
     rows += [("Person", ", ".join(person))] if person else []
@@ -96,9 +98,20 @@ def what(result: PlanResult, technique: Technique) -> Facts:
     given = {label.lower() for label, _ in rows}
     if plan.return_pad and not any(label.startswith("return") for label in given):
         rows.append(("Return pad", plan.return_pad.site))
+    rows.append(("Fluid at the tip", _fluid(plan)))
     if "anaesthesia" not in given:
         rows.append(("Anaesthesia", plan.anaesthesia))
     return Facts("What", tuple(rows))
+
+
+def _fluid(plan: Plan) -> str:
+    if plan.fluid_at_tip_ml is None:
+        return "not stated"
+    if plan.fluid_at_tip_ml == 0:
+        return "none"
+    return (
+        f"{plan.fluid_at_tip_ml:g}{text.NBSP}mL {plan.fluid_name or 'of a fluid not named'} before delivery"
+    )
 
 
 def where(result: PlanResult) -> Facts:
@@ -170,18 +183,10 @@ def _chances(item: CriterionInjury) -> str:
     return f"Chance under its uncertain place: {', '.join(parts)}." if parts else ""
 
 
-def length_table(target: NerveInjury) -> Table:
-    """The target nerve by every criterion."""
-    rows = tuple(
-        (
-            item.label,
-            text.fixed(item.longest_lesioned_mm),
-            text.interval(item.length_p5_mm, item.length_p95_mm) or text.NO_NUMBER,
-            text.percent(item.probability_any),
-            text.percent(item.probability_critical),
-        )
-        for item in target.by_criterion
-    )
+def length_table(exposure: Exposure, target: NerveInjury) -> Table:
+    """The target nerve by every criterion; one that does not decide gives a lower bound and no chance."""
+    bounds = undecided_on(exposure, target)
+    rows = tuple(length_row(item, item.criterion in bounds) for item in target.by_criterion)
     critical = (
         f" ≥ {target.critical_length_mm:g} mm" if target.critical_length_mm is not None else " critical"
     )
@@ -190,6 +195,19 @@ def length_table(target: NerveInjury) -> Table:
         ("Criterion", ">Longest, mm", ">5–95 %, mm", ">Chance any", f">Chance{critical}"),
         rows,
         weights=(4, 1.3, 1.3, 1.3, 1.5),
+    )
+
+
+def length_row(item: CriterionInjury, lower_bound: bool) -> tuple[str, ...]:
+    """Label, longest length, interval and chances of one criterion."""
+    if lower_bound:
+        return item.label, f"≥ {text.fixed(item.longest_lesioned_mm)}", *[text.NO_NUMBER] * 3
+    return (
+        item.label,
+        text.fixed(item.longest_lesioned_mm),
+        text.interval(item.length_p5_mm, item.length_p95_mm) or text.NO_NUMBER,
+        text.percent(item.probability_any),
+        text.percent(item.probability_critical),
     )
 
 
@@ -245,7 +263,7 @@ def danger_headline(result: PlanResult) -> Headline:
     verdict = worst_verdict(item)
     details = [
         f"Peak temperature there: {text.celsius(item.peak_temperature_c)}.",
-        f"{text.sentence(margin_text(tightest(item)))}: {verdict}.",
+        f"Verdict: {verdict}; {margin_text(tightest(item))}.",
     ]
     if item.review == DERIVED:
         details.append("Its outline is derived from the labels and unreviewed.")
@@ -331,30 +349,37 @@ def assumption_list(items: tuple[tuple[str, Quantity], ...]) -> Terms:
 
     The reason is cut to its first clause here; a later table gives it in full.
     """
-    groups: dict[str, dict[str, None]] = {}
+    groups: dict[str, dict[tuple[str, str], None]] = {}
     for place, item in items:
         why = text.reason(item.source).split("; ")[0].split(" (")[0]
-        groups.setdefault(why, {})[f"{place}|{text.quantity(item)}"] = None
-    rows = tuple((*_names_and_values(tuple(entries)), f"– {why}") for why, entries in groups.items())
-    note = "None of these numbers has a source that was read; full reasons stand under “What it was computed from”."
-    return Terms("Assumptions this result rests on", rows, note if rows else "None: every number has a source.")
+        groups.setdefault(why, {})[place, text.quantity(item)] = None
+    rows = tuple((_with_one_head(tuple(pairs)), why) for why, pairs in groups.items())
+    note = "No source was read for any of these numbers; their reasons stand in full among the inputs."
+    none = "None: every number has a source."
+    return Terms("Assumptions this result rests on", rows, note if rows else none)
 
 
-def _names_and_values(entries: tuple[str, ...]) -> tuple[str, str]:
-    """Names and values of one entry; a part all names begin with is said once."""
-    pairs = [tuple(entry.split("|", 1)) for entry in entries]
-    if len(pairs) == 1:
-        return pairs[0][0], pairs[0][1]
-    heads = {name.split(": ")[0] for name, _ in pairs}
-    shared = heads.pop() + ": " if len(heads) == 1 and all(": " in name for name, _ in pairs) else ""
-    return shared.rstrip(" "), ", ".join(f"{name.removeprefix(shared)} {value}" for name, value in pairs)
+def _with_one_head(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Names and values; what stands before the colon in every name is said only in the first."""
+    heads = {name.split(": ")[0] for name, _ in pairs if ": " in name}
+    if len(heads) != 1 or not all(": " in name for name, _ in pairs):
+        return pairs
+    head = heads.pop() + ": "
+    return pairs[:1] + tuple((name.removeprefix(head), value) for name, value in pairs[1:])
 
 
 def assumption_table(items: tuple[tuple[str, Quantity], ...], citations: Citations) -> Table:
     """The same with every reason in full."""
-    rows = tuple((place, text.quantity(item), citations.numbered(text.reason(item.source))) for place, item in items)
-    return Table("Assumptions, with their reasons in full", ("Number", "Value (range)", "Why it is assumed"), rows,
-                 weights=(2.6, 1.9, 4.5), note="" if rows else "None.")  # fmt: skip
+    rows = tuple(
+        (place, text.quantity(item), citations.numbered(text.reason(item.source))) for place, item in items
+    )
+    return Table(
+        "Assumptions, with their reasons in full",
+        ("Number", "Value (range)", "Why it is assumed"),
+        rows,
+        weights=(2.6, 1.9, 4.5),
+        note="" if rows else "None.",
+    )
 
 
 def lacks(result: PlanResult) -> Iterator[str]:
@@ -364,7 +389,8 @@ def lacks(result: PlanResult) -> Iterator[str]:
         yield f"Unknown: {text.listed(unknown)}."
     outside = result.exposure.outside_image_fraction
     tissue = result.scene.tissues.outside.replace("_", " ")
-    yield f"Beyond the image {tissue} is assumed; {text.percent(outside)} of the largest lesion lies there."
+    share = text.percent(outside) if outside > 0 else "nothing"
+    yield f"Beyond the image {tissue} is assumed; {share} of the largest lesion lies there."
     if result.case.image and result.case.image.contrast is None:
         yield "Contrast: not stated; treated as a contrast scan."
     derived = [n.name for n in result.scene.nerves if n.review == DERIVED]

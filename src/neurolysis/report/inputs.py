@@ -33,8 +33,8 @@ def tissue_table(result: PlanResult, citations: Citations) -> Table:
         ("Tissue", *(f">{head}" for _, head in TISSUE_COLUMNS), "Sources"),
         tuple(_tissue(record, citations) for record in records),
         weights=(1.9, 1, 1, 1.1, 1, 1.1, 1.2, 1, 1.3),
-        note="σ electrical conductivity and its rise with temperature, k thermal conductivity, ρ density, c specific "
-        "heat, ω perfusion, q metabolic heat. "
+        note="σ electrical conductivity and its rise with temperature, k thermal conductivity, ρ density, "
+        "c specific heat, ω perfusion, q metabolic heat. "
         f"{ASSUMED} assumed: see the first page. Body temperature "
         f"{text.celsius(result.scene.body_temperature_c)}. Beyond the image: "
         f"{result.scene.tissues.outside.replace('_', ' ')}.",
@@ -88,7 +88,9 @@ def instrument_table(result: PlanResult, citations: Citations) -> Table:
 def anatomy_table(result: PlanResult) -> Table:
     """Nerves, structures and landmarks with how they were found and whether anyone looked at them."""
     scene = result.scene
-    rows = [(n.name, "nerve", n.review, text.quantity(n.position_sd_mm), n.derivation) for n in scene.nerves]
+    rows: list[tuple[str, ...]] = [
+        (n.name, "nerve", n.review, text.quantity(n.position_sd_mm), n.derivation) for n in scene.nerves
+    ]
     rows += [
         (s.name, "at risk", s.review if s.mask else "unknown",
          text.millimetres(s.position_sd_mm) if s.mask else "", s.derivation or s.unknown_reason)

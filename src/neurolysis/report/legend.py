@@ -10,6 +10,7 @@ from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, palette, svg, text
 from neurolysis.report.decided import LOWER_BOUND, undecided_in
 from neurolysis.report.document import Figure
+from neurolysis.report.first_page import short_name
 from neurolysis.report.slices import ISOTHERMS_C, Marks, dashes
 
 SAMPLE = 30.0
@@ -43,8 +44,8 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
         what = "target nerve" if nerve.is_target else "nerve"
         yield (
             backdrop.tag(SAMPLE / 2, 0, label, palette.NERVE),
-            f"{text.sentence(what)}: {nerve.name}; dashed band: its place within one SD ({spread}); dots: its course "
-            "projected onto the plane",
+            f"{text.sentence(what)}: {nerve.name}; dashed band: its place within one SD ({spread}); dots: "
+            "its course projected onto the plane",
         )
     left_out = undecided_in(result.exposure)
     yield _shade(), "Lesion by every criterion" + (" that decides" if left_out else "")
@@ -63,7 +64,10 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
         )
     for label, structure in marks.structures:
         derived = " (derived, unreviewed)" if structure.review == "derived, unreviewed" else ""
-        yield backdrop.tag(SAMPLE / 2, 0, label, palette.DANGER), f"At risk: {structure.name}{derived}"
+        yield (
+            backdrop.tag(SAMPLE / 2, 0, label, palette.DANGER),
+            f"At risk: {short_name(structure.name)}{derived}",
+        )
     yield _bone(), "Edge of bone in the tissue map"
     yield _outside(), "Outside the image"
 

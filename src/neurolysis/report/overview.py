@@ -11,7 +11,7 @@ from neurolysis.report.document import Figure
 from neurolysis.report.plane import Plane, View
 from neurolysis.report.slices import view_half_mm
 
-LARGEST_HALF_MM = 75.0
+SMALLEST_HALF_MM, LARGEST_HALF_MM = 30.0, 75.0
 RIGHT = np.array([1.0, 0.0, 0.0])
 UP = {"axial": np.array([0.0, -1.0, 0.0]), "coronal": np.array([0.0, 0.0, 1.0])}
 TITLES = {"axial": "Axial, seen from the feet", "coronal": "Coronal, seen from the front"}
@@ -52,14 +52,13 @@ def _plane(result: PlanResult, name: str, middle: FloatArray) -> Plane:
     image = result.scene.image
     corners = image.to_lps(np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in image.shape])).reshape(3, -1).T)
     low, high = corners.min(axis=0), corners.max(axis=0)
-    half = float(
-        np.clip(0.5 * max((high - low)[:2].max(), (high - low)[[0, 2]].max()), 30.0, LARGEST_HALF_MM)
-    )
-    room = np.maximum(0.5 * (high - low) - half, 0.0)
-    centre = np.clip(middle, 0.5 * (low + high) - room, 0.5 * (low + high) + room)
-    across = np.cross(RIGHT, UP[name])
-    centre = centre + ((middle - centre) @ across) * across
-    return Plane(centre, RIGHT, UP[name], (half, half))
+    axes = [int(np.argmax(np.abs(axis))) for axis in (RIGHT, UP[name])]
+    size, between = 0.5 * (high - low)[axes], 0.5 * (low + high)[axes]
+    half = np.clip(size, SMALLEST_HALF_MM, LARGEST_HALF_MM)
+    room = np.maximum(size - half, 0.0)
+    centre = middle.copy()
+    centre[axes] = np.clip(middle[axes], between - room, between + room)
+    return Plane(centre, RIGHT, UP[name], (float(half[0]), float(half[1])))
 
 
 def _course(view: View, points_mm: FloatArray) -> str:

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurolysis.exposure import Exposure
 from neurolysis.geometry import FloatArray, Volume, unit_vector
-from neurolysis.nerve.along import Sampler
 from neurolysis.plan import Plan
 
 BELOW_ALL = -1e30
@@ -158,8 +156,3 @@ def read_mask(volume: Volume, members: NDArray[np.bool_] | None, points_mm: Floa
         return np.zeros(points_mm.shape[:-1])
     result: FloatArray = part.with_array(inside.astype(np.float32)).sample(points_mm, order=1)
     return result
-
-
-def read_field(exposure: Exposure, field: str, points_mm: FloatArray) -> FloatArray:
-    """A field on its interpolation scale at LPS points (..., 3); far below all values beyond the grid."""
-    return Sampler.at(exposure, points_mm).scaled(field, outside=BELOW_ALL)

@@ -10,13 +10,13 @@ import numpy as np
 
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import Curve, FloatArray
-from neurolysis.nerve.along import PEAK, scaled_threshold
+from neurolysis.nerve.along import PEAK, Sampler, scaled_threshold
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, needle, palette, svg, text
 from neurolysis.report.contour import Raster
 from neurolysis.report.decided import deciding
 from neurolysis.report.document import Figure
-from neurolysis.report.plane import Plane, View, needle_planes, read_field, read_mask
+from neurolysis.report.plane import BELOW_ALL, Plane, View, needle_planes, read_mask
 from neurolysis.scene import Nerve, Structure
 
 ISOTHERMS_C = (45.0, 50.0, 60.0, 80.0)
@@ -90,12 +90,14 @@ class Slice:
         layers = (
             backdrop.image(self.result.scene, self.view, modality=modality),
             backdrop.bone(self.result.scene, self.view, STEP_MM),
+            self.nerve_bands(),
             self.structures(),
             self.lesions(),
             self.isotherms(),
-            "".join(needle.drawn(self.view, placement) for placement in self.result.plan.placements),
             self.nerves(),
+            "".join(needle.drawn(self.view, placement) for placement in self.result.plan.placements),
             self.isotherm_numbers(),
+            "".join(self._nerve_tag(label, nerve) for label, nerve in self.marks.nerves),
             backdrop.scale_bar(self.view, 5.0),
             backdrop.orientation(self.view),
         )
@@ -104,17 +106,25 @@ class Slice:
         caption = f"{text.sentence(backdrop.facing(self.plane))}."
         return Figure(self.id, svg.drawing(width, height, body, frame, title=alt), caption, alt, title)
 
-    def raster(self, field: str) -> Raster:
-        """A field of the exposure on this plane, on its interpolation scale."""
+    @cached_property
+    def _rasters(self) -> dict[str, Raster]:
+        """Fields of the exposure on this plane, on their interpolation scales."""
         across, along, points = self.plane.grid(STEP_MM)
-        return Raster(self.view, across, along, read_field(self.result.exposure, field, points))
+        exposure = self.result.exposure
+        names = dict.fromkeys([*(c.field for c in exposure.criteria), PEAK])
+        sampler = Sampler.at(exposure, points)
+        return {
+            name: Raster(self.view, across, along, sampler.scaled(name, outside=BELOW_ALL))
+            for name in names
+            if name in exposure.fields
+        }
 
     def lesions(self) -> str:
-        """The region all deciding criteria agree on, shaded, and the edge of each criterion that is no isotherm."""
+        """Shaded what all deciding criteria call lesioned, and edges by criteria that are no isotherms."""
         criteria, agreeing = self.result.exposure.criteria, deciding(self.result.exposure)
         if not criteria:
             return ""
-        rasters = [self.raster(criterion.field) for criterion in criteria]
+        rasters = [self._rasters[criterion.field] for criterion in criteria]
         above = [
             r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True) if c in agreeing
         ]
@@ -133,7 +143,7 @@ class Slice:
     def _isotherms(self) -> list[tuple[float, list[FloatArray]]]:
         if PEAK not in self.result.exposure.fields:
             return []
-        raster = self.raster(PEAK)
+        raster = self._rasters[PEAK]
         return [(level, raster.lines(level)) for level in ISOTHERMS_C]
 
     def isotherms(self) -> str:
@@ -182,50 +192,65 @@ class Slice:
         return fill + edge + backdrop.tag(x, y, label, palette.DANGER)
 
     def _spot(self, raster: Raster) -> tuple[float, float]:
-        """Where a structure's number stands: the member point deepest inside the structure and the picture."""
+        """Where a structure's number stands: deepest inside the structure and the picture."""
         from scipy.ndimage import distance_transform_edt
 
         depth = distance_transform_edt(np.pad(raster.values > 0.5, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-        offset = np.array([raster.across_mm[column], raster.along_mm[row]])
-        x, y = self.view.place(offset)
-        width, height = self.view.size
-        return float(np.clip(x, 12, width - 12)), float(np.clip(y, 12, height - 12))
+        return self._clear_of_scale(np.array([raster.across_mm[column], raster.along_mm[row]]))
+
+    @cached_property
+    def _nerve_depths(self) -> tuple[tuple[Nerve, Raster], ...]:
+        """How deep inside each nerve the points of the plane lie, mm; below zero outside it."""
+        across, along, points = self.plane.grid(COARSE_STEP_MM)
+        found = []
+        for _, nerve in self.marks.nerves:
+            distance = near_curve(nerve.curve, self.plane).distance_mm(points)
+            found.append((nerve, Raster(self.view, across, along, nerve.radius_mm.value - distance)))
+        return tuple(found)
+
+    def nerve_bands(self) -> str:
+        """Where each nerve may lie within one standard deviation of its place, tinted."""
+        return "".join(
+            svg.path(
+                raster.area_data(-nerve.position_sd_mm.value),
+                fill=palette.NERVE, fill_opacity=0.26, fill_rule="evenodd",
+            )
+            for nerve, raster in self._nerve_depths
+        )  # fmt: skip
 
     def nerves(self) -> str:
-        """Where nerves meet the plane, the band of one standard deviation, and their projected course."""
-        return "".join(self._nerve(label, nerve) for label, nerve in self.marks.nerves)
+        """Where nerves meet the plane, the edge of their band, and their projected course."""
+        return "".join(self._nerve(nerve, raster) for nerve, raster in self._nerve_depths)
 
-    def _nerve(self, label: str, nerve: Nerve) -> str:
-        across, along, points = self.plane.grid(COARSE_STEP_MM)
-        distance = near_curve(nerve.curve, self.plane).distance_mm(points)
-        radius, spread = nerve.radius_mm.value, nerve.position_sd_mm.value
-        inside = Raster(self.view, across, along, radius - distance)
-        band = Raster(self.view, across, along, radius + spread - distance)
+    def _nerve(self, nerve: Nerve, raster: Raster) -> str:
         course = svg.path_data([self.view.points(nerve.curve.as_array())])
         shape: dict[str, svg.Attribute] = {"fill": "none", "stroke_linejoin": "round"}
-        parts = [
-            svg.path(course, stroke=palette.WHITE, stroke_width=2.6, stroke_opacity=0.6, **shape),
-            svg.path(course, stroke=palette.NERVE, stroke_width=1.3, stroke_dasharray="1.5 3", **shape),
-            svg.path(band.area_data(0.0), fill=palette.NERVE, fill_opacity=0.22, fill_rule="evenodd"),
-            svg.cased(band.line_data(0.0), stroke=palette.NERVE, width=1.2, dash="4 3"),
-            svg.path(inside.area_data(0.0), fill=palette.NERVE, stroke=palette.WHITE, stroke_width=1.0),
-        ]
-        return "".join(parts) + self._nerve_tag(label, nerve)
+        band = raster.line_data(-nerve.position_sd_mm.value)
+        return (
+            svg.path(course, stroke=palette.WHITE, stroke_width=2.6, stroke_opacity=0.6, **shape)
+            + svg.path(course, stroke=palette.NERVE, stroke_width=1.3, stroke_dasharray="1.5 3", **shape)
+            + svg.cased(band, stroke=palette.NERVE, width=1.2, dash="4 3")
+            + svg.path(raster.area_data(0.0), fill=palette.NERVE, stroke=palette.WHITE, stroke_width=1.0)
+        )
 
     def _nerve_tag(self, label: str, nerve: Nerve) -> str:
-        """The nerve's letter beside the point where it comes nearest to the plane within the picture."""
-        arc, points = nerve.curve.resample(0.5)
-        offsets = self.plane.project(points)
-        half = np.array(self.plane.half_mm)
-        shown = np.all(np.abs(offsets[:, :2]) < half - 1.0, axis=1)
+        """The nerve's letter at the end of its course that can be seen, furthest from the middle."""
+        offsets = self.plane.project(nerve.curve.resample(0.5)[1])[:, :2]
+        shown = np.all(np.abs(offsets) < np.array(self.plane.half_mm) - 1.5, axis=1)
         if not shown.any():
             return ""
-        away = np.where(shown, np.abs(offsets[:, 2]), np.inf)
-        x, y = self.view.place(offsets[int(away.argmin())])
+        away = np.where(shown, np.linalg.norm(offsets, axis=1), -1.0)
+        offset = offsets[int(away.argmax())]
+        outwards = offset / max(float(away.max()), 1e-6)
+        return backdrop.tag(*self._clear_of_scale(offset + 1.6 * outwards), label, palette.NERVE)
+
+    def _clear_of_scale(self, offset_mm: FloatArray) -> tuple[float, float]:
+        """A place for a tag inside the picture and off the scale bar in its corner."""
+        x, y = self.view.place(offset_mm)
         width, height = self.view.size
-        x, y = min(x + 20, width - 12), max(y - 18, 12)
-        return backdrop.tag(float(x), float(y), label, palette.NERVE)
+        x, y = float(np.clip(x, 12, width - 12)), float(np.clip(y, 12, height - 12))
+        return (x, height - 44.0) if x < 90 and y > height - 44 else (x, y)
 
     def _alt(self, title: str) -> str:
         target = self.result.injury.target()
@@ -235,8 +260,9 @@ class Slice:
             for size in self.result.exposure.lesions
         ]
         return (
-            f"{title} ({backdrop.facing(self.plane)}). Image with the needle, the lesion ({'; '.join(sizes)}), "
-            f"lines of peak temperature, and the nerve {target.nerve}, which is {target.coverage}."
+            f"{title} ({backdrop.facing(self.plane)}). Image with the needle, "
+            f"the lesion ({'; '.join(sizes)}), lines of peak temperature, "
+            f"and the nerve {target.nerve}, which is {target.coverage}."
         )
 
 

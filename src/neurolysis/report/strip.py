@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import FloatArray
-from neurolysis.injury import NerveInjury
+from neurolysis.injury import CriterionInjury, NerveInjury
 from neurolysis.nerve.along import PEAK, Sampler, scaled_threshold
 from neurolysis.report import palette, svg, text
 from neurolysis.report.axes import Axis, Frame, ticks
+from neurolysis.report.decided import undecided_on
 from neurolysis.report.document import Figure
 from neurolysis.report.slices import dashes
 
@@ -74,9 +75,9 @@ def strip_figure(exposure: Exposure, injury: NerveInjury) -> Figure:
     alt = _alt(injury)
     drawing = svg.drawing(palette.FULL_WIDTH, y + 34, *parts, title=alt)
     caption = (
-        "Places along the nerve run in the direction it is drawn. Bars show where each criterion is met; the number "
-        "beside a bar is the longest stretch without a gap, in brackets the 5th to 95th percentile under the nerve's "
-        "uncertain place."
+        "Places along the nerve run in the direction it is drawn. Bars show where each criterion is met; "
+        "the number beside a bar is the longest stretch without a gap, in brackets the 5th to 95th "
+        "percentile under the nerve's uncertain place; ≥ marks a lower bound."
     )
     return Figure("nerve-strip", drawing, caption, alt, f"{injury.nerve} from end to end")
 
@@ -126,12 +127,20 @@ def _bands(window: Window, x: Axis, exposure: Exposure, top: float) -> tuple[str
     parts, y = [svg.text(2, top + 4, "Lesioned, by criterion", weight="700")], top + 14
     sampler = Sampler.at(exposure, np.array(window.injury.points_mm)[window.keep])
     for criterion, dash in dashes(exposure.criteria):
-        parts.append(_band(window, x, criterion, sampler, y, dash))
+        parts.append(_band(window, x, exposure, criterion, sampler, y, dash))
         y += BAND + BAND_GAP
     return "".join(parts), y
 
 
-def _band(window: Window, x: Axis, criterion: LesionCriterion, sampler: Sampler, y: float, dash: str) -> str:
+def _band(
+    window: Window,
+    x: Axis,
+    exposure: Exposure,
+    criterion: LesionCriterion,
+    sampler: Sampler,
+    y: float,
+    dash: str,
+) -> str:
     found = next((c for c in window.injury.by_criterion if c.criterion == criterion.id), None)
     values = sampler.scaled(criterion.field, outside=-np.inf)
     base = svg.rectangle(x.start, y, x.end - x.start, BAND, fill=palette.PANEL)
@@ -145,19 +154,20 @@ def _band(window: Window, x: Axis, criterion: LesionCriterion, sampler: Sampler,
             fill_opacity=0.55,
             stroke=palette.LESION,
             stroke_dasharray=dash,
-        )  # fmt: skip
+        )
         for low, high in runs(window.arc_mm, values, scaled_threshold(criterion))
     )
     label = svg.text(2, y + BAND - 3, shortened(criterion.label), size=palette.FONT)
-    result = (
-        "" if found is None else _length(found.longest_lesioned_mm, found.length_p5_mm, found.length_p95_mm)
-    )
+    bound = criterion.id in undecided_on(exposure, window.injury)
+    result = "" if found is None else _length(found, bound)
     return base + bars + label + svg.text(x.end + 6, y + BAND - 3, result, size=palette.FONT)
 
 
-def _length(value: float, low: float | None, high: float | None) -> str:
-    spread = text.interval(low, high)
-    return text.millimetres(value) + (f" ({spread})" if spread else "")
+def _length(found: CriterionInjury, lower_bound: bool) -> str:
+    if lower_bound:
+        return f"≥ {text.millimetres(found.longest_lesioned_mm)}"
+    spread = text.interval(found.length_p5_mm, found.length_p95_mm)
+    return text.millimetres(found.longest_lesioned_mm) + (f" ({spread})" if spread else "")
 
 
 def shortened(label: str, most: int = 34) -> str:

@@ -10,23 +10,22 @@ from neurolysis.nerve.injury import size_error
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import text
 from neurolysis.report.citations import Citations
+from neurolysis.report.decided import undecided_in, undecided_on
 from neurolysis.report.document import Bullets, Facts, Paragraph, Table
-from neurolysis.report.first_page import VERDICT_TONES
+from neurolysis.report.first_page import VERDICT_TONES, length_row
+from neurolysis.report.slices import label_of
 from neurolysis.scene import Limit
 
 
 def lesion_table(exposure: Exposure, citations: Citations) -> Table:
     """Sizes by criterion, each with the model's own error beside it."""
     error = size_error(exposure)
+    bounds = undecided_in(exposure)
     criteria = {criterion.id: criterion for criterion in exposure.criteria}
     rows = tuple(
         (
-            criteria[size.criterion].label if size.criterion in criteria else size.criterion,
-            _with_error(size.width_mm, error, 1.0),
-            _with_error(size.length_mm, error, 1.0),
-            _with_error(size.volume_mm3, error, 3.0, decimals=0),
-            text.fixed(size.distal_extent_mm),
-            text.fixed(size.proximal_extent_mm),
+            label_of(exposure, size.criterion),
+            *_sizes(size, error, size.criterion in bounds),
             citations.cite(criteria[size.criterion].source) if size.criterion in criteria else "",
         )
         for size in exposure.lesions
@@ -37,8 +36,23 @@ def lesion_table(exposure: Exposure, citations: Citations) -> Table:
          ">Above the active tip, mm", "Source"),
         rows,
         weights=(3.2, 1.4, 1.4, 1.6, 1.4, 1.6, 0.9),
-        note=_lesion_note(exposure.lesions, error),
+        note=_lesion_note(exposure.lesions, error, bounds),
     )  # fmt: skip
+
+
+def _sizes(size: LesionSize, error: float, lower_bound: bool) -> tuple[str, ...]:
+    """Width, length, volume and the two extents; nothing to extend where there is no lesion."""
+    if size.width_mm <= 0:
+        found = "≥ 0" if lower_bound else "none"
+        return (found, *[text.NO_NUMBER] * 4)
+    sign = "≥ " if lower_bound or size.reaches_boundary else ""
+    return (
+        sign + _with_error(size.width_mm, error, 1.0),
+        sign + _with_error(size.length_mm, error, 1.0),
+        sign + _with_error(size.volume_mm3, error, 3.0, decimals=0),
+        text.fixed(size.distal_extent_mm),
+        text.fixed(size.proximal_extent_mm),
+    )
 
 
 def _with_error(value: float, relative: float, power: float, decimals: int = 1) -> str:
@@ -46,7 +60,7 @@ def _with_error(value: float, relative: float, power: float, decimals: int = 1) 
     return f"{plain} ± {text.fixed(abs(value) * relative * power, decimals)}" if relative else plain
 
 
-def _lesion_note(lesions: tuple[LesionSize, ...], error: float) -> str:
+def _lesion_note(lesions: tuple[LesionSize, ...], error: float, bounds: frozenset[str]) -> str:
     parts = [
         f"± is one standard deviation of the model's own error, {text.percent(error)} of a length."
         if error
@@ -54,6 +68,10 @@ def _lesion_note(lesions: tuple[LesionSize, ...], error: float) -> str:
     ]
     if any(size.reaches_boundary for size in lesions):
         parts.append("A lesion is cut by the edge of the computed box: its size is a lower bound.")
+    if bounds:
+        parts.append(
+            "≥ marks a criterion that is only a lower bound, for lack of a source for hotter tissue."
+        )
     return " ".join(parts)
 
 
@@ -70,24 +88,20 @@ def model_error_table(exposure: Exposure, citations: Citations) -> Table | None:
     )
 
 
-def nerve_table(injury: NerveInjury) -> Table:
+def nerve_table(exposure: Exposure, injury: NerveInjury) -> Table:
     """One nerve by every criterion, with total length too."""
-    rows = tuple(
-        (
-            item.label,
-            text.fixed(item.longest_lesioned_mm),
-            text.fixed(item.lesioned_mm),
-            text.interval(item.length_p5_mm, item.length_p95_mm) or text.NO_NUMBER,
-            text.percent(item.probability_any),
-            text.percent(item.probability_critical),
-        )
-        for item in injury.by_criterion
-    )
+    bounds = undecided_on(exposure, injury)
+    rows = []
+    for item in injury.by_criterion:
+        bound = item.criterion in bounds
+        label, longest, *rest = length_row(item, bound)
+        rows.append((label, longest, ("≥ " if bound else "") + text.fixed(item.lesioned_mm), *rest))
     return Table(
         f"{text.sentence(injury.nerve)}, by criterion",
         ("Criterion", ">Longest, mm", ">In all, mm", ">5–95 %, mm", ">Chance any", ">Chance critical"),
-        rows,
+        tuple(rows),
         weights=(3.6, 1.2, 1.2, 1.3, 1.2, 1.3),
+        note="≥ marks a lower bound, which takes no part in the verdict." if bounds else "",
     )
 
 
@@ -96,9 +110,12 @@ def nerve_facts(injury: NerveInjury, citations: Citations) -> Facts:
     rows = [("Verdict", injury.coverage), ("Reason", injury.coverage_reason)]
     if injury.criteria_disagree:
         rows.append(
-            ("They disagree", "The criteria give clearly different lengths. None of them is the truth; the verdict "
-             "goes by the strictest.")
-        )  # fmt: skip
+            (
+                "They disagree",
+                "The criteria give clearly different lengths. None of them is the truth; "
+                "the verdict goes by the strictest.",
+            )
+        )
     if injury.critical_length_mm is not None:
         source = injury.critical_length_source
         why = text.reason(source) if citations.cite(source) == "assumed" else citations.cite(source)
@@ -132,8 +149,8 @@ def structure_table(result: PlanResult, citations: Citations) -> Table:
         tuple(rows),
         weights=(2.4, 2.2, 1.3, 1.3, 1.3, 1.3, 1.3, 1.2),
         tones=tuple(tones),
-        note="Room is what is left to the stop value, or to the warning where there is no stop; below zero it is "
-        "beyond. Distances are to the edge of the largest lesion by any criterion.",
+        note="Room is what is left to the stop value, or to the warning where there is no stop; "
+        "below zero it is beyond. Distances are to the edge of the largest lesion by any criterion.",
     )
 
 
@@ -181,7 +198,7 @@ def notice_table(result: PlanResult, citations: Citations) -> Table:
     )
 
 
-def limits_of_the_method(result: PlanResult) -> tuple[Paragraph | Bullets, ...]:
+def limits_of_the_method(result: PlanResult, citations: Citations) -> tuple[Paragraph | Bullets, ...]:
     """What the numbers can and cannot say."""
     error = size_error(result.exposure)
     size = (
@@ -192,16 +209,17 @@ def limits_of_the_method(result: PlanResult) -> tuple[Paragraph | Bullets, ...]:
     nerve = result.scene.target()
     spread = text.millimetres(nerve.position_sd_mm.value)
     lead = Paragraph(
-        "The temperatures, doses and lengths here are computed. They come from constants of the literature on the "
-        "anatomy of this image; nothing was measured in this patient, whose tissue may differ. A lesioned nerve is "
-        "not the same as relief of pain: how much relief to expect is not part of this report."
+        "The temperatures, doses and lengths here are computed. They come from constants of the literature "
+        "on the anatomy of this image; nothing was measured in this patient, whose tissue may differ. A "
+        "lesioned nerve is not the same as relief of pain: how much relief to expect is not part of this "
+        "report."
     )
     items = [
         f"{size} They do not hold the error of placing the needle.",
-        f"The nerve's course ({nerve.review}) is uncertain by {spread} (one standard deviation); the chances shown "
-        "come from that spread.",
+        f"The nerve's course ({nerve.review}) is uncertain by {spread} (one standard deviation); "
+        "the chances shown come from that spread.",
         f"Heat damage is counted from: {result.injury.damage_start.replace(' C', ' °C')}.",
         "The energy balance shows errors of the program, not how true the model is.",
-        *(text.sentence(note) for note in result.injury.notes),
+        *(citations.numbered(text.sentence(note)) for note in result.injury.notes),
     ]
     return lead, Bullets(tuple(dict.fromkeys(items)))

@@ -93,7 +93,8 @@ def quantity(item: Quantity, digits: int = 4) -> str:
     """Value, unit and the range or standard deviation it may take."""
     text = with_unit(number(item.value, digits), item.unit)
     if item.low is not None and item.high is not None:
-        return f"{text} ({number(item.low, digits)}–{number(item.high, digits)})"
+        dash = " to " if item.low < 0 else "–"
+        return f"{text} ({number(item.low, digits)}{dash}{number(item.high, digits)})"
     if item.standard_deviation:
         return f"{text} (SD {number(item.standard_deviation, digits)})"
     return text
