@@ -11,7 +11,8 @@ import numpy as np
 
 from neurolysis.physics.assemble import assemble
 from neurolysis.physics.bioheat import heat_operator, solve_heat
-from neurolysis.physics.grid import Axis, TensorGrid
+from neurolysis.physics.cells import end_faces
+from neurolysis.physics.grid import Axis, TensorGrid, graded_faces
 from neurolysis.physics.potential import conductivity, solve_potential
 from neurolysis.physics.problem import Damage, Limits, Problem, Steps
 from neurolysis.physics.rods import Rod
@@ -63,6 +64,36 @@ def box(
     made = rest.pop("control", control())
     boundary = Boundary(electric, BODY_C, centre=centre)
     return assemble(grid, rods, tissue(grid.shape, **rest), boundary, made), grid
+
+
+def half_space(rod: Rod, ends, finest: float, *, out: float = 20e-3, **rest) -> tuple[Problem, TensorGrid]:
+    """Lower half of an electrode that is its own mirror image in z = 0, axisymmetric, in double precision.
+
+    The plane of symmetry lets nothing through; the field goes on beyond the other faces. All cell
+    sizes shrink with ``finest``, so that orders of convergence show.
+    """
+    scale = finest / 4e-4
+    grading = {"finest": finest, "growth": 1 + 0.2 * scale, "coarsest": 2e-3 * scale}
+    r = Axis(graded_faces([0.0, rod.radius], 0.0, out, **grading), radial=True)
+    z = Axis(graded_faces(ends, -out, 0.0, **grading))
+    problem, grid = box(r, z, rods=(rod,), electric="open", **rest)
+    ground, edge = np.zeros(grid.shape), np.zeros(grid.shape)
+    for axis, sign, conductance, points in end_faces(grid):
+        if axis == 1 and sign == 1:
+            continue
+        at = at_face(axis, sign)
+        section = np.take(np.broadcast_to(grid.cross_section(axis), grid.shape), 0, axis=axis)
+        area = section * grid.axes[axis].face_weight[0 if sign < 0 else -1]
+        normal = points[..., 2 * axis] * sign
+        ground[at] += 1.0 / (1.0 / conductance + (points**2).sum(-1) / (normal * area))
+        edge[at] += conductance * rest.get("thermal_conductivity", 0.5)
+    wide = double(problem)
+    return wide._replace(ground=ground * wide.free, heat_ground=edge, needle_end=0 * edge), grid
+
+
+def at_face(axis: int, sign: int) -> tuple[Any, ...]:
+    """Index of the cells of an (r, z) grid at one of its outer faces."""
+    return tuple(slice(None) if n != axis else (0 if sign < 0 else -1) for n in range(2))
 
 
 def insulated(problem: Problem) -> Problem:

@@ -85,7 +85,8 @@ def generator(id: str) -> Generator:
 
 def generator_assumptions(machine: Generator) -> tuple[tuple[str, Quantity], ...]:
     """Every limit of a generator that has no source, with what people call it."""
-    named = {name.replace("_", " "): value for name, value in machine if isinstance(value, Quantity)}
+    # A field's name ends in its unit, which the number carries itself.
+    named = {" ".join(name.split("_")[:-1]): value for name, value in machine if isinstance(value, Quantity)}
     return tuple((label, number) for label, number in named.items() if number.basis == "assumption")
 
 

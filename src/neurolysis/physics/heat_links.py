@@ -156,7 +156,7 @@ def _air_film(grid: TensorGrid, tissue: Tissue, cells: Cells, boundary: Boundary
         k_low, k_high = pair(tissue.thermal_conductivity, axis)
         in_low, in_high = pair(inside, axis)
         section = np.broadcast_to(grid.cross_section(axis), grid.shape)
-        surface = 1.0 / (boundary.film * pair(section, axis)[0])
+        surface = 1.0 / (max(boundary.film, 1e-12) * pair(section, axis)[0])
         low, high = pair(film, axis)
         # Half a cell of tissue and the film, one after the other.
         low += np.where(in_low & ~in_high, 1.0 / (to_low / k_low + surface), 0.0)

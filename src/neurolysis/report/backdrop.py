@@ -54,7 +54,7 @@ def _png(shades: FloatArray, inside: np.ndarray) -> str:
             "LA", (Image.fromarray(grey), Image.fromarray((inside[::-1] * 255).astype(np.uint8)))
         )
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", compress_level=6)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

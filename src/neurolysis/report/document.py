@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Tone = Literal["plain", "good", "warn", "stop"]
@@ -161,7 +161,6 @@ class Document:
     sections: tuple[Section, ...]
     language: str = "en-GB"
     demonstration: bool = False
-    styles: dict[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Plain data, for the page templates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -11,6 +12,15 @@ from neurolysis.geometry import FloatArray
 from neurolysis.report.palette import FONT, INK, PDF_FONT, WHITE
 
 Attribute = str | float | int | None
+
+
+_FORBIDDEN = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters no XML document may hold, however they are written."""
+
+
+def escaped(text: str) -> str:
+    """Text as markup that shows exactly it, without characters that XML forbids."""
+    return escape(_FORBIDDEN.sub("", text), quote=True)
 
 
 def number(value: float) -> str:
@@ -34,7 +44,7 @@ def element(name: str, *children: str, **attributes: Attribute) -> str:
 
 
 def _value(value: str | float | int) -> str:
-    return escape(value, quote=True) if isinstance(value, str) else number(float(value))
+    return escaped(value) if isinstance(value, str) else number(float(value))
 
 
 def text(
@@ -56,7 +66,7 @@ def text(
     )
     return element(
         "text",
-        escape(content, quote=False),
+        escaped(content),
         x=x,
         y=y,
         font_size=size,

@@ -26,7 +26,7 @@ def notices(scene: Scene, plan: Plan) -> tuple[Notice, ...]:
     protocol = recipe(plan)
     found = [*_circuit(plan, protocol), *_implants(plan), _fluid(plan)]
     if protocol.mode == "pulsed":
-        text = "pulsed current gets field and temperature, never a verdict of coverage"
+        text = "Pulsed current gets field and temperature, never a verdict of coverage."
         found.append(Notice(severity="info", code="pulsed.evidence", text=text))
     return tuple(found)
 

@@ -207,20 +207,22 @@ def _notices(
     if protocol.mode == "temperature" and not bool(result.state.tripped):
         reached = float(result.trace.sensors[:, 0].max())
         if reached < (protocol.set_temperature_c or 0.0) - 1.0:
-            text = f"a generator limit holds the tip at {reached:.1f} °C of {protocol.set_temperature_c:g} °C"
+            text = (
+                f"A generator limit holds the tip at {reached:.1f} °C of {protocol.set_temperature_c:g} °C."
+            )
             found.append(Notice(severity="warn", code="generator.limited", text=text))
     hottest = float(result.trace.hottest.max())
     if hottest > 99.0:
-        text = f"tissue at the tip reaches {hottest:.0f} °C: boiling and charring are possible"
+        text = f"Tissue at the tip reaches {hottest:.0f} °C: boiling and charring are possible."
         found.append(Notice(severity="warn", code="tissue.boils", text=text))
     if energy.error > 0.01:
-        text = f"the energy balance is off by {100 * energy.error:.2f} % (limit 1 %)"
+        text = f"The energy balance is off by {100 * energy.error:.2f} % (limit 1 %)."
         found.append(Notice(severity="stop", code="solver.energy", text=text, overridable=False))
     fluid_peak = fluid_peak_c(prepared, result)
     if fluid_peak is not None and fluid_peak <= WARM_FLUID_C:
         text = (
-            f"fluid-filled spaces reach {fluid_peak:.1f} °C when treated as still tissue; held at body "
-            "temperature by their flow they would stay cooler, so that case was not solved"
+            f"Fluid-filled spaces reach {fluid_peak:.1f} °C when treated as still tissue; held at body "
+            "temperature by their flow they would stay cooler, so that case was not solved."
         )
         found.append(Notice(severity="info", code="fluid_space.cool", text=text))
     if protocol.mode == "pulsed":
@@ -235,7 +237,7 @@ def _trip_text(result: Result, plan: Plan) -> str:
     if generator is not None:
         low, high = generator.minimum_impedance_ohm.value, generator.maximum_impedance_ohm.value
         allowed = f" (allowed {low:g} to {high:g} ohm)"
-    return f"the generator stops on impedance: {seen.min():.0f} to {seen.max():.0f} ohm{allowed}"
+    return f"The generator stops on impedance: {seen.min():.0f} to {seen.max():.0f} ohm{allowed}"
 
 
 def _field_text(prepared: Prepared, result: Result) -> str:
@@ -245,9 +247,9 @@ def _field_text(prepared: Prepared, result: Result) -> str:
         for distance, field in field_beside_tip(prepared, result, peak)
     )
     return (
-        f"pulsed: peak field during pulses of {peak:.0f} V beside the middle of the tip: {values}. "
+        f"Pulsed: peak field during pulses of {peak:.0f} V beside the middle of the tip: {values}. "
         "Heat is averaged over the pulses; short spikes at the tip are hotter. "
-        "How the field acts on nerve is not modelled, so there is no verdict of coverage"
+        "How the field acts on nerve is not modelled, so there is no verdict of coverage."
     )
 
 
