@@ -397,7 +397,7 @@ def test_generator_has_a_sourced_frequency_and_assumed_limits():
     assert machine.frequency_khz.basis == "sourced"
     assumed = [label for label, _ in instruments.generator_assumptions(machine)]
     assert len(assumed) == 5
-    assert "maximum power w" in assumed
+    assert "maximum power" in assumed
     with pytest.raises(UnknownNameError, match=name):
         instruments.generator("brand")
 

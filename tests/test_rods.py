@@ -48,7 +48,7 @@ def test_the_apex_is_arc_zero_and_the_hemisphere_goes_on_from_there():
 
 @pytest.mark.parametrize("direction", [(0, 0, 1), (1, 0, 1), (1, 2, 3)])
 def test_metal_in_the_cells_adds_up_to_the_needle(direction):
-    """A closed capsule: 4/3 pi a^3 + pi a^2 L, in any direction, with three cells across (six points sample a cell's side)."""
+    """A closed capsule, 4/3 pi a^3 + pi a^2 L, in any direction, with three cells across."""
     along = np.array(direction, float) / np.linalg.norm(direction)
     radius, length = 0.5e-3, 5e-3
     rod = Rod(np.array([-along, along]) * length / 2, radius, (0.0, 1.0))
