@@ -145,7 +145,8 @@ def _steady(problem: Problem, volts: float, tolerance: float, with_potential: bo
     if with_potential:
         sigma = conductivity(problem, zero)
         potential, joule, conductance, _ = solve_potential(problem, sigma, zero, tolerance)
-    heat = heat_operator(problem, problem.materials.perfusion, 0.0)
+    # Not quite for ever: cells of air have nothing else on their diagonal.
+    heat = heat_operator(problem, problem.materials.perfusion, 1e-12)
     rhs = problem.heat_free * (heat.constant + volts**2 * joule)
     rise, _, _ = solve_heat(problem, heat, zero, rhs, zero, tolerance)
     return Steady(potential, conductance, rise)

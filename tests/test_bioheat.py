@@ -68,7 +68,6 @@ def test_second_order_in_time_with_a_restart_on_the_way(decaying):
         twice = double(make_steps((Phase(20.0, OFF, 0.0, 0.0), Phase(20.0, OFF, 0.0, 0.0)), step))
         found = march(problem, 10 * mode, twice).temperature
         errors.append(np.abs(found - 10 * mode * np.exp(-rate * 40.0)).max() / (10 * np.exp(-rate * 40.0)))
-    print(errors)
     assert errors[1] < 1e-4
     assert order(errors, sizes) > 1.8
 
@@ -137,19 +136,13 @@ def test_tissue_against_air_loses_heat_through_its_film():
     z, x = np.linspace(0, 12e-3, 7), np.linspace(0, 2e-3, 3)
     inside = np.broadcast_to(np.arange(6) < 5, (2, 2, 6))
     problem, grid = box(x, x, z, domain=inside)
-    below = np.zeros(grid.shape)
-    below[..., 0] = K * 4 / 2e-3 * 0.25e-6 * 4
+    # Walls are set by hand: held below, nothing sideways; what else the cells below the air lose is film.
+    edge, walls = np.zeros(grid.shape), np.zeros(grid.shape)
     for axis, sign, conductance, _ in end_faces(grid):
-        if axis == 2 and sign < 0:
-            below[..., 0] = conductance * K
-    # Lateral walls and the bottom are set by hand; what is left on the top cells is the film.
-    top = (
-        problem.heat_ground[0, 0, 4]
-        - sum(c[0, 4] * K for axis, sign, c, _ in end_faces(grid) if axis == 0 and sign < 0)
-        - sum(c[0, 4] * K for axis, sign, c, _ in end_faces(grid) if axis == 1 and sign < 0)
-    )
-    edge = below.copy()
-    edge[..., 4] = top
+        at = [slice(None)] * 3
+        at[axis] = 0 if sign < 0 else -1
+        (edge if axis == 2 and sign < 0 else walls)[tuple(at)] += conductance * K
+    edge[..., 4] = (problem.heat_ground - walls)[..., 4]
     air = np.zeros(grid.shape)
     air[..., 4] = 22.0 - BODY_C
     found = steady(double(problem)._replace(heat_ground=edge, heat_ground_k=air)).rise[0, 0, :5]
@@ -278,7 +271,7 @@ def test_enthalpy_rises_by_the_latent_heat_across_boiling(water):
     assert float(steam_fraction(water, jnp.full((2, 2, 2), 63.0))[0, 0, 0]) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("joules", [20.0, 60.0, 100.0, 300.0])
+@pytest.mark.parametrize("joules", [20.0, 60.0, 300.0, 600.0])
 def test_one_implicit_step_lands_on_the_enthalpy_curve(water, joules):
     """Heat put in = heat content gained, whether the step ends below, in or above boiling."""
     zero = jnp.zeros((2, 2, 2))
@@ -294,9 +287,7 @@ def test_one_implicit_step_lands_on_the_enthalpy_curve(water, joules):
     found = step(water, heat, content, source, begin, fixed, zero, 1e-12, True)
     gained = bioheat.enthalpy(water, found.temperature) - content
     np.testing.assert_allclose(np.asarray(gained).sum(), joules, rtol=1e-4)
-    # 26 J bring the eight cells from 87 to 99 C... and a further 400 J would dry them.
-    expected = {20.0: 70.0, 60.0: None, 100.0: None, 300.0: None}[joules]
-    if expected:
-        np.testing.assert_allclose(found.temperature, 50.0 + joules / (1e-6 * CAPACITY), rtol=1e-6)
-    else:
-        assert 62.0 < float(found.temperature.max()) < 64.0
+    # From 87 C: 48 J to boiling, then 408 J until the water is gone.
+    rise = 50.0 + joules / 4 if joules < 48 else 62.0 + (joules - 48) / 204
+    rise = 64.0 + (joules - 456) / 4 if joules > 456 else rise
+    np.testing.assert_allclose(found.temperature, rise, rtol=1e-4)
