@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -87,7 +89,8 @@ def peer_error(row):
 
 def commands(results):
     rows = [
-        (name, f"{row['wall_s']:.2f}", f"{row['peak_mb']:.0f}") for name, row in results["commands"].items()
+        (name, f"{row['wall_s']:.2f}", "-" if math.isnan(row["peak_mb"]) else f"{row['peak_mb']:.0f}")
+        for name, row in results["commands"].items()
     ]
     demo = results["demo"]
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in demo["timing_s"].items())

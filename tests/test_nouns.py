@@ -122,8 +122,13 @@ VALUES: tuple[Value, ...] = (
         criterion="i", width_mm=5, length_mm=9, volume_mm3=100, distal_extent_mm=-1, proximal_extent_mm=0
     ),
     Injury(exposure_hash="0" * 64, damage_start="43 C", nerves=(), structures=()),
-    Assessment(case_hash="0" * 64, evidence_version="e"),
+    Assessment(
+        case_id="c", case_hash="0" * 64, evidence_version="e", evaluated=date(2026, 1, 2), stopped=False
+    ),
     Prognosis(
+        technique="t",
+        condition="c",
+        target="n",
         plan_hash="0" * 64,
         evidence_version="e",
         benefits=(Prediction(outcome="relief", unit="%", value=50, low=40, high=60, provenance="evidence"),),
@@ -173,7 +178,7 @@ FIXED = Case(
     skin_depth_mm=1e-7,
     notes="one\ntwo",
 )
-FIXED_HASH = "00c6d8749e048ff7d67efa81237b6365f4fdfca11b194f4fc6c5609be6472462"
+FIXED_HASH = "f6960a32ac1ce5f89d7a7cdb37c0313077941cb6ca8785f83c83aba975440ede"
 
 
 def test_the_hash_of_a_fixed_case_never_changes() -> None:
@@ -302,11 +307,17 @@ def test_a_limit_stops_beyond_its_warning() -> None:
 
 
 def test_a_prediction_needs_its_interval() -> None:
-    with pytest.raises(ValidationError, match="needs its interval"):
+    with pytest.raises(ValidationError, match="why it has none"):
         Prediction(outcome="o", unit="%", value=1, provenance="physics")
+    with pytest.raises(ValidationError, match="both its ends"):
+        Prediction(outcome="o", unit="%", value=1, low=0, provenance="physics")
+    with pytest.raises(ValidationError, match="the basis is 'none found'"):
+        Prediction(outcome="o", unit="%", value=None, provenance="evidence")
     with pytest.raises(ValidationError, match="outside its interval"):
         Prediction(outcome="o", unit="%", value=1, low=2, high=3, provenance="physics")
-    assert Prediction(outcome="o", unit="%", value=None, provenance="evidence").value is None
+    assert (
+        Prediction(outcome="o", unit="%", value=None, basis="none found", provenance="evidence").value is None
+    )
 
 
 # ---------------------------------------------------------------- approval

@@ -31,11 +31,17 @@ class Patient(Value):
 
 
 class Finding(Value):
-    """One dated statement: history, examination, test or laboratory value."""
+    """One dated statement: history, examination, test, imaging or laboratory value.
 
-    kind: Literal["history", "exam", "test", "laboratory"]
+    ``name`` is a name of the findings vocabulary where evaluation is to use it (``result`` is then
+    ``present``, ``absent`` or ``unclear``, or the ``value`` counts); any other name is kept and shown.
+    ``code`` is "system|code" as recorded, for instance of LOINC.
+    """
+
+    kind: Literal["history", "exam", "test", "imaging", "laboratory"]
     name: str = Field(min_length=1)
     result: str = Field(min_length=1)
+    code: str = ""
     value: float | None = None
     unit: str = ""
     side: Side | None = None
@@ -43,12 +49,33 @@ class Finding(Value):
     observed: date | None = None
 
 
+class Hold(Value):
+    """When a drug that raises the risk is paused and started again, and who agreed to it."""
+
+    last_dose: date
+    restart: date | None = None
+    agreed_by: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _restart_after_last(self) -> Self:
+        if self.restart is not None and self.restart < self.last_dose:
+            raise ValueError(f"restart {self.restart} before the last dose {self.last_dose}")
+        return self
+
+
 class Medication(Value):
-    """A drug as recorded: dose as written, never converted here."""
+    """A drug as recorded: ``dose`` as written, never converted here.
+
+    ``daily_dose`` with its unit (``mg`` a day, or ``mcg/h`` of a patch) is what a clinician stated for
+    counting; it is never derived from ``dose``.
+    """
 
     name: str = Field(min_length=1)
     dose: str = ""
     stopped: date | None = None
+    daily_dose: float | None = Field(default=None, ge=0)
+    daily_dose_unit: Literal["mg", "mcg/h", ""] = ""
+    hold: Hold | None = None
 
 
 class Score(Value):
@@ -64,6 +91,88 @@ class Score(Value):
     def _within_range(self) -> Self:
         if not self.minimum <= self.total <= self.maximum:
             raise ValueError(f"total {self.total} outside [{self.minimum}, {self.maximum}]")
+        return self
+
+
+class PainArea(Value):
+    """A marked area of the body outline: ``area`` is an id of the body map."""
+
+    area: str = Field(min_length=1)
+    side: Side | None = None
+    character: tuple[str, ...] = ()
+    intensity: float | None = Field(default=None, ge=0, le=10, description="0-10 numeric rating")
+    since: date | None = None
+    main: bool = False
+
+
+class DiaryEntry(Value):
+    """Pain after a diagnostic block, 0-10."""
+
+    hours_after: float = Field(ge=0, le=336)
+    pain: float = Field(ge=0, le=10)
+
+
+class DiagnosticBlock(Value):
+    """One diagnostic block as given, with its relief diary.
+
+    ``target`` is an id of the nerve catalogue; ``kind`` placebo is saline or another inactive injectate.
+    """
+
+    target: str = Field(min_length=1)
+    side: Side
+    level: str | None = None
+    performed: date
+    kind: Literal["local anaesthetic", "placebo"]
+    agent: str = ""
+    concentration_percent: float | None = Field(default=None, gt=0, le=10)
+    volume_ml: float | None = Field(default=None, gt=0, le=50)
+    baseline_pain: float = Field(ge=0, le=10)
+    diary: tuple[DiaryEntry, ...] = ()
+    steroid: bool | None = None
+    sedation: bool | None = None
+
+
+class PriorProcedure(Value):
+    """An earlier neurolysis or operation for the same pain, and what came of it."""
+
+    technique: str = Field(min_length=1, description="a modality id of the evidence base, or free text")
+    target: str = ""
+    side: Side | None = None
+    performed: date
+    relief_percent: float | None = Field(default=None, ge=-100, le=100)
+    relief_months: float | None = Field(default=None, ge=0)
+    complications: tuple[str, ...] = ()
+
+
+class Answers(Value):
+    """A questionnaire's answers, item by item; ``None`` was not answered."""
+
+    questionnaire: str = Field(min_length=1)
+    answered: date
+    items: dict[str, float | None] = Field(default_factory=dict)
+
+
+class ResolvedFlag(Value):
+    """A red flag that a named clinician has looked into and set aside."""
+
+    flag: str = Field(min_length=1)
+    resolved_by: str = Field(min_length=1)
+    resolved_on: date
+    reason: str = Field(min_length=3)
+
+
+class ExpectedSurvival(Value):
+    """What the treating team expects, in months; said by a person, never computed here."""
+
+    low_months: float = Field(ge=0)
+    high_months: float = Field(ge=0)
+    said_by: str = Field(min_length=1)
+    said_on: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low_months > self.high_months:
+            raise ValueError(f"low_months {self.low_months} above high_months {self.high_months}")
         return self
 
 
@@ -122,16 +231,17 @@ class GivenStructure(Value):
 
 
 class Target(Value):
-    """What is to be treated, named three ways so that a wrong level cannot hide.
+    """What is to be treated; a spinal level is named three ways so that a wrong one cannot hide.
 
     ``nerve`` is an id of the nerve catalogue; ``bony_level`` the vertebra it crosses; ``joint`` the
-    joint it serves. ``level_counted`` says how the level was established; ``None`` is uncounted.
+    joint it serves: both needed wherever the catalogue knows them. ``level_counted`` says how the level
+    was established; ``None`` is uncounted.
     """
 
     nerve: str = Field(min_length=1)
     side: Side
-    bony_level: str = Field(min_length=1)
-    joint: str = Field(min_length=1)
+    bony_level: str | None = Field(default=None, min_length=1)
+    joint: str | None = Field(default=None, min_length=1)
     level_counted: str | None = None
     transitional_vertebra: bool | None = None
 
@@ -170,14 +280,26 @@ class Case(Value):
     id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str = ""
     demonstration: bool = False
+    evaluated: date | None = Field(
+        default=None, description="the day this case describes; ages, intervals and doses count to it"
+    )
     patient: Patient
     complaint: str = ""
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = Field(default=(), description="diagnoses as recorded")
+    condition: str | None = Field(
+        default=None, description="the painful condition to be treated: an id of the catalogue of conditions"
+    )
+    pain: tuple[PainArea, ...] = ()
     findings: tuple[Finding, ...] = ()
     medications: tuple[Medication, ...] = ()
     allergies: tuple[str, ...] | None = None
     implants: tuple[Implant, ...] | None = None
     scores: tuple[Score, ...] = ()
+    questionnaires: tuple[Answers, ...] = ()
+    blocks: tuple[DiagnosticBlock, ...] = ()
+    prior_procedures: tuple[PriorProcedure, ...] = ()
+    resolved_flags: tuple[ResolvedFlag, ...] = ()
+    expected_survival: ExpectedSurvival | None = None
     image: ImageSource | None = None
     labels: tuple[LabelSource, ...] = ()
     nerves: tuple[GivenNerve, ...] = ()

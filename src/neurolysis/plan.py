@@ -83,8 +83,8 @@ class TargetName(Value):
 
     nerve: str
     side: Side
-    bony_level: str
-    joint: str
+    bony_level: str | None = None
+    joint: str | None = None
 
 
 class Plan(Value):

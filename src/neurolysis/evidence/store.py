@@ -22,12 +22,8 @@ from neurolysis.quantity import Quantity, Value, parse
 
 DATA = Path(__file__).parent / "data"
 _PACKAGE = Path(__file__).parent.parent
-VERSIONED = (
-    DATA,
-    _PACKAGE / "nerve" / "data",
-    _PACKAGE / "nerve" / "rules",
-    _PACKAGE / "localization" / "data",
-)
+VERSIONED_NAMES = ("data", "rules")
+"""Folders of these names hold facts and rules, wherever they stand below a folder of the package."""
 ASSUMPTION = "assumption:"
 """How the source text of a number without a source begins."""
 
@@ -83,11 +79,18 @@ def source_text(text: str) -> str:
 def evidence_version() -> str:
     """First 16 hex digits of SHA-256 over the names and bytes of all shipped data files."""
     digest = hashlib.sha256()
-    for folder in VERSIONED:
+    for folder in versioned_folders():
         for path in sorted(p for p in folder.rglob("*") if p.suffix in {".yaml", ".csv"}):
-            digest.update(path.relative_to(folder.parent.parent).as_posix().encode() + b"\0")
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+@cache
+def versioned_folders() -> tuple[Path, ...]:
+    """Every folder of facts and rules in the package, in order; the demonstration cases are none."""
+    found = (path for name in VERSIONED_NAMES for path in _PACKAGE.rglob(name))
+    return tuple(sorted(path for path in found if path.is_dir() and path.parent != _PACKAGE))
 
 
 def load_yaml(name: str, folder: Path = DATA) -> Any:

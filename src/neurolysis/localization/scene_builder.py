@@ -173,7 +173,7 @@ def _surroundings(case: Case, labels: Labels, image: Volume, nerves: tuple[Nerve
 
 
 def _level(target: Target) -> str:
-    return target.bony_level.strip().upper()
+    return (target.bony_level or "").strip().upper()
 
 
 def _not_derivable(target: Target, why: str) -> InputError:

@@ -138,7 +138,7 @@ def target_problems(target: Target) -> tuple[Notice, ...]:
 
 def joint_notes(target: Target) -> tuple[Notice, ...]:
     """Which other branch the treated joint has: one nerve alone does not denervate it."""
-    joint = normal_joint(target.joint)
+    joint = normal_joint(target.joint or "")
     if joint not in _joints():
         return ()
     supply = _joints()[joint]
@@ -182,16 +182,18 @@ def _side(target: Target, entry: NerveEntry) -> Notice | None:
 
 def _level(target: Target, entry: NerveEntry) -> Notice | None:
     names = {name.casefold() for name in (entry.bony_level, *entry.bony_level_names)}
-    if target.bony_level.strip().casefold() in names:
+    if target.bony_level is not None and target.bony_level.strip().casefold() in names:
         return None
-    text = f"The {entry.title} crosses {entry.bony_level}, the target says {target.bony_level}."
+    text = f"The {entry.title} crosses {entry.bony_level}, the target says {target.bony_level or 'nothing'}."
     return _stop("level.mismatch", text, entry)
 
 
 def _joint(target: Target, entry: NerveEntry) -> Notice | None:
-    if normal_joint(target.joint) in entry.joints:
+    if normal_joint(target.joint or "") in entry.joints:
         return None
-    text = f"The {entry.title} serves {' and '.join(entry.joints)}, the target says {target.joint}."
+    text = (
+        f"The {entry.title} serves {' and '.join(entry.joints)}, the target says {target.joint or 'nothing'}."
+    )
     return _stop("joint.mismatch", text, entry)
 
 

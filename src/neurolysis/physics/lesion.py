@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurolysis.physics.sample import sample_linear
+
 Array = NDArray[np.float64]
 
 DIRECTIONS = 24
@@ -77,14 +79,11 @@ def _largest_radius(axes: tuple[Array, ...], level: Array) -> float:
 
 def _rays(axes: tuple[Array, ...], level: Array) -> tuple[Array, Array]:
     """Radii (n,) and levels (directions, n, nz) on rays square to z."""
-    from scipy.interpolate import RegularGridInterpolator
-
     widest = _reach(axes, level)
     r = np.linspace(0.0, widest, RADIAL_SAMPLES)
     angle = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
     plane = np.stack([np.outer(np.cos(angle), r), np.outer(np.sin(angle), r)], axis=-1)
-    interpolate = RegularGridInterpolator(axes[:2], level, bounds_error=False, fill_value=-FLOOR)
-    return r, interpolate(plane)
+    return r, sample_linear(axes[:2], level, plane, outside=-FLOOR)
 
 
 def _reach(axes: tuple[Array, ...], level: Array) -> float:

@@ -121,8 +121,8 @@ def where(result: PlanResult) -> Facts:
     rows = [
         ("Nerve", nerve_title(result)),
         ("Side", target.side),
-        ("Crosses", f"{target.bony_level}{at}"),
-        ("Joint treated", target.joint),
+        ("Crosses", f"{target.bony_level or 'no level'}{at}"),
+        ("Joint treated", target.joint or "none"),
         ("Level counted", (result.case.target and result.case.target.level_counted) or "no"),
     ]
     several = len(result.plan.placements) > 1

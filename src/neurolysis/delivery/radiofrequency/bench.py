@@ -19,6 +19,7 @@ from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.technique import Progress
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.geometry import FloatArray
+from neurolysis.physics.sample import sample_linear
 from neurolysis.plan import Numerics
 from neurolysis.quantity import Value
 
@@ -297,9 +298,7 @@ def mid_tip_profile(case: RadiofrequencyBench, result: Result, grid: TensorGrid)
     points = np.column_stack([radii, np.full(10, middle)])
     if not grid.axisymmetric:
         points = np.column_stack([radii, np.zeros(10), np.full(10, middle)])
-    from scipy.interpolate import RegularGridInterpolator
-
-    values = RegularGridInterpolator(axes, np.asarray(result.state.temperature, float))(points)
+    values = sample_linear(axes, np.asarray(result.state.temperature, float), points)
     return {"radius_mm": _listed(radii), "temperature_c": _listed(values)}
 
 
