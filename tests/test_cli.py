@@ -293,7 +293,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, sent: signal.Signals) ->
     command = [*COMMAND, "demo", "--out", str(tmp_path / "result"), "--json"]
     terminal, theirs = pty.openpty()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
-        shown = _read_until(terminal, "simulating", 60)
+        shown = _read_until(terminal, "sampling tissue", 60)
         process.send_signal(sent)
         shown += _read_until(terminal, "interrupted", 60)
         out, _ = process.communicate(timeout=60)

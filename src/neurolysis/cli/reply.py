@@ -1,0 +1,55 @@
+"""What every command shares: its reply, its common options, and the progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from neurolysis.delivery.technique import Progress
+
+STOPPED = 3
+INTERRUPTED = 130
+UNEXPECTED = 1
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an approved plan, or files that are not of this program.")
+]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a command answers: data for ``--json``, text for people, and remarks for standard error."""
+
+    data: dict[str, Any]
+    text: str
+    remarks: str = ""
+    exit_code: int = 0
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error, where that is a terminal; else nothing."""
+    from neurolysis.delivery.technique import silent
+
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def show(fraction: float, message: str) -> None:
+            bar.update(task, completed=fraction, description=message)
+
+        yield show
