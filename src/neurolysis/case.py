@@ -271,6 +271,75 @@ class Treatment(Value):
     return_path_resistance_ohm: Quantity | None = None
     fluid_at_tip_ml: float | None = Field(default=None, ge=0)
     fluid_name: str = ""
+    position: Literal["prone", "supine", "left lateral", "right lateral", "sitting"] | None = Field(
+        default=None, description="how the patient lies during delivery; an image may show another position"
+    )
+    position_tilt_deg: float = Field(default=0.0, ge=-90, le=90, description="head up of the table, degrees")
+    declared_approach: str = Field(default="", description="a named approach, for instance trans-aortic")
+
+
+class GivenLandmark(Value):
+    """A landmark picked by hand on the image, LPS millimetres; ``name`` is one its user asks for."""
+
+    name: str = Field(min_length=1)
+    side: Side | None = None
+    point_mm: Point
+    position_sd_mm: float | None = Field(default=None, gt=0, le=50)
+    picked_by: str = ""
+    reviewed: bool = False
+
+
+class GivenInjection(Value):
+    """One injection of local anaesthetic, planned or already given.
+
+    Its strength is stated once, in exactly one of per cent (g per 100 mL) and mg/mL; ``dose_mg`` may be
+    given as well, and must then agree with strength times volume. ``minutes`` counts from the start of
+    the session; earlier doses are negative. ``site`` is an id of the absorption sites.
+    """
+
+    agent: str = Field(min_length=1)
+    concentration_percent: float | None = Field(default=None, gt=0, le=10)
+    concentration_mg_per_ml: float | None = Field(default=None, gt=0, le=100)
+    volume_ml: float = Field(gt=0, le=200)
+    dose_mg: float | None = Field(default=None, gt=0)
+    epinephrine_mcg_per_ml: float | None = Field(default=None, ge=0, le=100)
+    purpose: Literal["skin", "track", "target", "with the agent", "diagnostic block", "other"]
+    site: str = Field(min_length=1)
+    minutes: float = Field(default=0.0, ge=-2880, le=1440)
+
+    @model_validator(mode="after")
+    def _one_strength(self) -> Self:
+        percent, per_ml = self.concentration_percent, self.concentration_mg_per_ml
+        if (percent is None) == (per_ml is None):
+            raise ValueError("give exactly one of concentration_percent and concentration_mg_per_ml")
+        stated = self.dose_mg
+        if stated is not None and abs(stated - self.mg) > 0.01 * self.mg:
+            raise ValueError(f"dose_mg {stated:g} does not agree with strength times volume, {self.mg:g} mg")
+        return self
+
+    @property
+    def mg_per_ml(self) -> float:
+        """Strength in mg/mL: 1 per cent is 10 mg/mL."""
+        if self.concentration_mg_per_ml is not None:
+            return self.concentration_mg_per_ml
+        return 10.0 * (self.concentration_percent or 0.0)
+
+    @property
+    def mg(self) -> float:
+        """Milligrams injected."""
+        return self.mg_per_ml * self.volume_ml
+
+
+class Anaesthesia(Value):
+    """What is planned for comfort: local anaesthetic, sedation, and what must be arranged."""
+
+    injections: tuple[GivenInjection, ...] = ()
+    sedation: Literal["none", "minimal", "moderate", "deep", "general"] | None = None
+    fasting_confirmed: bool | None = None
+    escort_arranged: bool | None = None
+    stimulation: bool | None = Field(default=None, description="whether nerve stimulation is to be done")
+    order: tuple[Literal["stimulation", "anaesthetic", "lesion"], ...] = ()
+    intravenous_access: bool | None = None
 
 
 class Case(Value):
@@ -307,6 +376,8 @@ class Case(Value):
     skin_depth_mm: float | None = Field(
         default=None, gt=0, le=300, description="skin to target along the needle, if measured"
     )
+    landmarks: tuple[GivenLandmark, ...] = ()
     target: Target | None = None
+    anaesthesia: Anaesthesia | None = None
     treatment: Treatment | None = None
     notes: str = ""
