@@ -99,7 +99,7 @@ def direction_table(checks: Any) -> str:
         "| tilt | impedance | width | length |",
         "|---|---|---|---|",
     ]
-    for degrees, azimuth in ((15.0, 0.0), (30.0, 0.0), (45.0, 0.6)):
+    for degrees, azimuth in ((15.0, 0.0), (30.0, 0.0), (45.0, 0.6), (54.7356, 0.785398)):
         change = 100 * (checks.tilted(degrees, azimuth) / upright - 1)
         lines.append(f"| {degrees:g}° | " + " | ".join(f"{value:+.2f} %" for value in change) + " |")
     small, large = checks.tilted(0.0, extent_mm=40.0), checks.tilted(0.0, extent_mm=60.0)

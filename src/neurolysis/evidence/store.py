@@ -55,10 +55,18 @@ class Source(Value):
 @cache
 def sources() -> Mapping[str, Source]:
     """Every source by id."""
-    table = load_yaml("sources.yaml")
-    return MappingProxyType(
-        {name: parse(Source, {"id": name, **row}, f"sources.yaml: {name}") for name, row in table.items()}
-    )
+    found: dict[str, Source] = {}
+    for file in source_files():
+        for name, row in load_yaml(file).items():
+            if name in found:
+                raise InputError("a source is given twice", where=file, found=name)
+            found[name] = parse(Source, {"id": name, **row}, f"{file}: {name}")
+    return MappingProxyType(found)
+
+
+def source_files() -> tuple[str, ...]:
+    """Names of the data files that list sources."""
+    return tuple(sorted(path.name for path in DATA.glob("*sources.yaml")))
 
 
 def source(id: str) -> Source:
