@@ -339,6 +339,10 @@ class Anaesthesia(Value):
     escort_arranged: bool | None = None
     stimulation: bool | None = Field(default=None, description="whether nerve stimulation is to be done")
     order: tuple[Literal["stimulation", "anaesthetic", "lesion"], ...] = ()
+    lesion_minutes: float | None = Field(
+        default=None, ge=0, le=1440, description="start of the painful part, on the clock of the injections"
+    )
+    lesion_lasts_min: float | None = Field(default=None, gt=0, le=600)
     intravenous_access: bool | None = None
 
 
