@@ -17,16 +17,13 @@ from neurolysis.evidence.instruments import generator, instrument
 from neurolysis.evidence.store import evidence_version as shipped_version
 from neurolysis.instrument import Generator, ReturnPad
 from neurolysis.plan import Numerics, Placement, Plan, Protocol, TargetName
+from neurolysis.planning.anaesthesia import anaesthesia_text
 from neurolysis.planning.needle import needle_path
 from neurolysis.planning.rules import case_notices
 from neurolysis.planning.surroundings import share_of
 from neurolysis.quantity import Quantity, parse
 from neurolysis.scene import AIR, Scene
 
-NO_ANAESTHESIA = (
-    "Not planned: anaesthesia and its dose limits (step 3) are not part of this version. The clinician "
-    "decides on local anaesthetic and sedation."
-)
 WHERE = "case.yaml"
 
 T = TypeVar("T")
@@ -63,7 +60,7 @@ def make_plan(
         evidence_version=evidence_version or shipped_version(),
         software_version=software_version,
         target=TargetName(**target.model_dump(include=set(TargetName.model_fields))),
-        anaesthesia=NO_ANAESTHESIA,
+        anaesthesia=anaesthesia_text(case),
         protocol=_protocol(treatment, chosen),
         placements=placements,
         generator=_generator(treatment),

@@ -16,6 +16,7 @@ from neurolysis.case import Case
 from neurolysis.nerve.catalogue import joint_notes, nerve_entry, target_problems
 from neurolysis.nerve.masks import Mask
 from neurolysis.plan import Notice, Placement, Severity
+from neurolysis.planning.anaesthesia import anaesthesia_notices
 from neurolysis.planning.needle import STEP_MM, NeedlePath, needle_path
 from neurolysis.planning.surroundings import bone_depth, bone_names, share_of, touches, uncertain_share
 from neurolysis.scene import AIR, Scene, Structure
@@ -254,6 +255,11 @@ def metal_between_needles_rule(facts: Facts) -> Iterator[Notice]:
                 yield _notice("stop", "needles.touch", "Two needles touch each other.", overridable=False)
 
 
+def anaesthesia_rule(facts: Facts) -> Iterator[Notice]:
+    """A plan stops where its anaesthesia does, and says when it is missing or cannot be judged."""
+    yield from anaesthesia_notices(facts.case, facts.scene, facts.placements)
+
+
 RULES: tuple[Rule, ...] = (
     target_rule,
     image_rule,
@@ -265,4 +271,5 @@ RULES: tuple[Rule, ...] = (
     contrast_rule,
     review_rule,
     unknown_facts_rule,
+    anaesthesia_rule,
 )
