@@ -232,7 +232,7 @@ def test_a_plan_carries_the_hashes_of_what_it_was_made_from():
     assert plan.target.bony_level == "L3"
     assert plan.numerics.extent_mm == 20.0
     assert plan.generator is not None
-    assert "step 3" in plan.anaesthesia
+    assert "no local anaesthetic" in plan.anaesthesia
 
 
 def test_versions_are_those_of_the_shipped_program_unless_given():

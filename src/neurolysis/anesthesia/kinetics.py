@@ -124,7 +124,8 @@ def concentration(coefficients: Array, rates: Array, time_min: ArrayLike) -> Arr
     """Concentration (n, m), mg/L, at times (m,); zero before the injection."""
     time = np.asarray(time_min, float)
     decayed = np.exp(-rates[:, None, :] * np.maximum(time, 0.0)[None, :, None])
-    return np.where(time >= 0, np.einsum("nk,nmk->nm", coefficients, decayed), 0.0)
+    # the four terms cancel at the start: what rounding leaves below zero is zero
+    return np.where(time >= 0, np.maximum(np.einsum("nk,nmk->nm", coefficients, decayed), 0.0), 0.0)
 
 
 def peak(coefficients: Array, rates: Array) -> tuple[Array, Array]:

@@ -118,3 +118,8 @@ def _set_by(row: MeasuredPeak) -> bool:
     """Whether the study of this row set the absorption of its site."""
     own = site(row.site).reading
     return bool(own) and not own.startswith(ASSUMPTION) and reading(own).source == reading(row.reading).source
+
+
+def unit_of(quantity: str) -> str:
+    """Unit of a checked quantity, as its name says it."""
+    return quantity.rpartition(", ")[2]

@@ -49,7 +49,7 @@ def simulate_anesthetic(
         },
         "warnings": _warnings(item, dose_mg, site, epinephrine, weight_kg) + _toxic(item, found),
         "population": found.population,
-        "assumptions": [q.model_dump(mode="json") for q in found.assumptions],
+        "assumptions": [f"{q.conditions}: {q.value:g} {q.unit} ({q.source})" for q in found.assumptions],
         "notes": list(found.notes),
         "research_use": RESEARCH_USE,
     }

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neurolysis.cli import plans, simulations
+from neurolysis.cli import care, plans, simulations
 from neurolysis.cli.reply import INTERRUPTED, UNEXPECTED, Reply
 from neurolysis.errors import NeurolysisError
 
@@ -45,7 +45,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for part in (plans, simulations):
+for part in (plans, simulations, care):
     part.register(app)
 
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurolysis.cli.reply import Json, Reply, progress_bar
+from neurolysis.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from neurolysis.delivery.technique import Option, Technique
@@ -25,16 +26,21 @@ class TechniqueGroup(TyperGroup):
     """One sub-command a registered technique, made from its record only when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the registered techniques."""
+        """Names of the registered techniques, and the local anaesthetic."""
         from neurolysis.delivery.technique import techniques
 
-        return sorted(techniques())
+        return sorted([*techniques(), ANESTHETIC])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The sub-command of one technique; an unknown name is an error that lists all."""
-        from neurolysis.delivery.technique import technique
+        from neurolysis.delivery.technique import techniques
 
-        return _technique_command(technique(cmd_name))
+        if cmd_name == ANESTHETIC:
+            return typer.main.get_command(_anesthetic)
+        known = techniques()
+        if cmd_name not in known:
+            raise UnknownNameError("unknown technique", found=cmd_name, allowed=self.list_commands(ctx))
+        return _technique_command(known[cmd_name])
 
 
 simulations = typer.Typer(cls=TechniqueGroup, rich_markup_mode=None)
@@ -43,9 +49,34 @@ simulations = typer.Typer(cls=TechniqueGroup, rich_markup_mode=None)
 @simulations.callback(invoke_without_command=True)
 def _simulations(context: typer.Context, json_: Json = False) -> None:
     if context.invoked_subcommand is None:
-        from neurolysis.delivery.technique import technique
+        from neurolysis.delivery.technique import techniques
 
-        technique("")  # raises, listing what there is
+        raise UnknownNameError("unknown technique", found="", allowed=sorted([*techniques(), ANESTHETIC]))
+
+
+ANESTHETIC = "anesthetic"
+_anesthetic = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@_anesthetic.command(ANESTHETIC)
+def _simulate_anesthetic(
+    agent: Annotated[str, typer.Option("--agent", help="Local anaesthetic; an unknown name lists all.")],
+    dose_mg: Annotated[float, typer.Option("--dose-mg", help="Dose in mg.")],
+    site: Annotated[str, typer.Option("--site", help="Where it is injected; an unknown name lists all.")],
+    epinephrine: Annotated[bool, typer.Option("--epinephrine", help="With epinephrine.")] = False,
+    weight_kg: Annotated[
+        float | None, typer.Option("--weight-kg", help="Body weight; without it an adult population.")
+    ] = None,
+    json_: Json = False,
+) -> Reply:
+    """Plasma levels of a local anaesthetic in virtual adults, with the caps that the dose passes."""
+    from neurolysis.app.anesthetic import simulate_anesthetic
+    from neurolysis.app.texts import outline
+
+    found = simulate_anesthetic(
+        agent=agent, dose_mg=dose_mg, site=site, epinephrine=epinephrine, weight_kg=weight_kg
+    )
+    return Reply(data=found, text=outline(found), remarks="\n".join(f"WARN {w}" for w in found["warnings"]))
 
 
 CaseFile = Annotated[Path | None, typer.Option("--case", help="Bench case file; holds every number.")]
