@@ -15,7 +15,7 @@ schema_version: 1
 id: small
 evaluated: 2026-11-01
 patient:
-  {id: p, birth_year: 1970, sex: male, weight_kg: 80, weight_date: 2026-10-01, height_cm: 180, pregnant: false}
+  {id: p, birth_year: 1970, sex: male, weight_kg: 80, weight_date: 2026-10-01, height_cm: 180}
 allergies: []
 findings:
   - {kind: history, name: heart_failure, result: absent}

@@ -365,6 +365,10 @@ class Case(Value):
     pain: tuple[PainArea, ...] = ()
     findings: tuple[Finding, ...] = ()
     medications: tuple[Medication, ...] = ()
+    medications_complete: bool | None = Field(
+        default=None,
+        description="whether the list of medicines is complete; else a drug may be missing from it",
+    )
     allergies: tuple[str, ...] | None = None
     implants: tuple[Implant, ...] | None = None
     scores: tuple[Score, ...] = ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from neurolysis.app.evidence import NONE_FOUND, STATEMENT, EvidenceFound
+from neurolysis.app.evidence import NONE_FOUND, STATEMENT, Cell, EvidenceFound
 from neurolysis.evidence import vocabulary
 from neurolysis.evidence.clinical import EvidenceRow
-from neurolysis.evidence.store import source, source_text
+from neurolysis.evidence.store import ASSUMPTION, source
 from neurolysis.nerve.conditions import Condition
 
 WIDTH = 100
@@ -20,30 +20,46 @@ UNITS = {
     "odds_ratio": "odds ratio",
     "hazard_ratio": "hazard ratio",
     "p_value": "p",
+    "VAS units (scale length not shown)": "VAS units",
+    "opioid dose units as in source (unit not shown in abstract)": "(unit not shown)",
+    "mg morphine sustained release/day": "mg morphine/day",
 }
 UNIT_FIRST = frozenset({"odds_ratio", "hazard_ratio", "p_value"})
+ARM_WORDS = {"comparator": "(comparison group)", "selection": "(how patients were selected)"}
 
 
 def evidence_text(found: EvidenceFound) -> str:
     """The rows by condition and treatment, what was not found, cautions, and the numbered sources."""
-    numbers = {id: number for number, id in enumerate(found.source_ids(), start=1)}
+    numbers = {id: number for number, id in enumerate(_cited(found), start=1)}
     lines = [_title(found), ""]
-    for entry in found.conditions:
+    for entry in _shown(found):
         own = [row for row in found.rows if entry.id in row.conditions]
-        if own or len(found.conditions) == 1 or not found.rows:
-            lines += _condition(entry, own, found, numbers)
+        lines += _condition(entry, own, found, numbers)
     placed = {entry.id for entry in found.conditions}
-    rest = [row for row in found.rows if not placed & set(row.conditions)]
-    lines += _other(rest, numbers, alone=not found.conditions)
-    lines += [*_sources(numbers), "", *textwrap.wrap(STATEMENT, WIDTH)]
+    lines += _other([row for row in found.rows if not placed & set(row.conditions)], numbers)
+    lines += [*_empty(found), *_sources(numbers), *textwrap.wrap(STATEMENT, WIDTH)]
     return "\n".join(lines)
+
+
+def _shown(found: EvidenceFound) -> list[Condition]:
+    """Conditions with a part of their own: those with rows, and a single one that was asked for."""
+    used = {name for row in found.rows for name in row.conditions}
+    alone = len(found.conditions) == 1
+    return [entry for entry in found.conditions if alone or entry.id in used]
+
+
+def _cited(found: EvidenceFound) -> dict[str, None]:
+    notes = [note.source for entry in _shown(found) for note in entry.notes]
+    known = [id for id in notes if not id.startswith(ASSUMPTION)]
+    return dict.fromkeys((*found.source_ids(), *known))
 
 
 def _title(found: EvidenceFound) -> str:
     asked = ", ".join(f"{name} {value}" for name, value in found.asked.items()) or "everything"
     if not found.rows:
         return f"Evidence for {asked}: {NONE_FOUND}"
-    return f"Evidence for {asked}: {len(found.rows)} rows from {len(found.source_ids())} sources"
+    rows, sources = len(found.rows), len(found.source_ids())
+    return f"Evidence for {asked}: rows {rows}, sources {sources}"
 
 
 def _condition(
@@ -51,25 +67,41 @@ def _condition(
 ) -> list[str]:
     lines = [entry.title.upper(), "=" * len(entry.title)]
     for note in entry.notes:
-        where = f" ({', '.join(note.rows)})" if note.rows else f" ({_short(source_text(note.source))})"
-        lines += textwrap.wrap(f"* {note.text}{where}", WIDTH, subsequent_indent="  ")
+        cited = f" [{numbers[note.source]}]" if note.source in numbers else ""
+        lines += textwrap.wrap(f"* {note.text}{cited}", WIDTH, subsequent_indent="  ")
     lines += _groups(rows, numbers)
-    cells = [cell for cell in found.cells if cell.condition == entry.id and not cell.rows]
-    for text in dict.fromkeys(cell.text for cell in cells):
-        named = [vocabulary.modality(cell.modality).title for cell in cells if cell.text == text]
-        said = f"{text[0].upper()}{text[1:]}: {'; '.join(named)}"
-        lines += textwrap.wrap(said, WIDTH, subsequent_indent="  ")
+    cells = [cell for cell in found.cells if cell.condition == entry.id]
+    for text, named in _without_rows(cells).items():
+        lines += textwrap.wrap(f"{text[0].upper()}{text[1:]}: {named}", WIDTH, subsequent_indent="  ")
     return [*lines, ""]
 
 
-def _other(rows: list[EvidenceRow], numbers: dict[str, int], *, alone: bool) -> list[str]:
+def _empty(found: EvidenceFound) -> list[str]:
+    """One line for each condition without any row, where several were looked up."""
+    shown = _shown(found)
+    lines: list[str] = []
+    for entry in found.conditions:
+        cells = [cell for cell in found.cells if cell.condition == entry.id]
+        for text, named in _without_rows(cells).items() if entry not in shown else ():
+            lines += textwrap.wrap(f"{entry.title}: {text} ({named})", WIDTH, subsequent_indent="  ")
+    if lines:
+        return ["NONE FOUND AT ALL", *lines, ""]
+    return [] if found.rows or found.conditions else [NONE_FOUND, ""]
+
+
+def _without_rows(cells: Iterable[Cell]) -> dict[str, str]:
+    """What is said of cells without a row of their own, with the treatments it is said of."""
+    empty = [(cell.text, vocabulary.modality(cell.modality).title) for cell in cells if not cell.rows]
+    texts = dict.fromkeys(text for text, _ in empty)
+    return {text: "; ".join(title for said, title in empty if said == text) for text in texts}
+
+
+def _other(rows: list[EvidenceRow], numbers: dict[str, int]) -> list[str]:
     """Rows of no condition of the catalogue: rules, and pain or nerves of several kinds."""
     lines: list[str] = []
     for name in dict.fromkeys(row.condition for row in rows):
         own = [row for row in rows if row.condition == name]
         lines += [name, "=" * len(name), *_groups(own, numbers), ""]
-    if alone and not rows:
-        lines += [NONE_FOUND, ""]
     return lines
 
 
@@ -80,7 +112,7 @@ def _groups(rows: list[EvidenceRow], numbers: dict[str, int]) -> Iterator[str]:
         yield "-" * WIDTH
     order = list(vocabulary.families())
     for given in dict.fromkeys(_given(row) for row in rows):
-        yield f"[{given}]"
+        yield from textwrap.wrap(f"[{given}]", WIDTH)
         own = [row for row in rows if _given(row) == given]
         for row in sorted(own, key=lambda r: (order.index(r.family), r.timepoint_months or 0.0)):
             yield from _row(row, numbers[row.source])
@@ -94,8 +126,8 @@ def _given(row: EvidenceRow) -> str:
     parts = [joined or row.modality or "rule"]
     if row.arm == "difference":
         parts.append(f"against {against or 'a control that is not described'}")
-    elif row.arm in ("comparator", "selection"):
-        parts.append({"comparator": "(comparison group)", "selection": "(diagnostic block)"}[row.arm])
+    elif row.arm in ARM_WORDS:
+        parts.append(ARM_WORDS[row.arm])
     return " ".join(parts)
 
 
@@ -138,20 +170,23 @@ def figure(row: EvidenceRow) -> str:
 
 
 def _sources(numbers: dict[str, int]) -> Iterator[str]:
+    """Numbered sources, each with the address it was read at on a line of its own."""
     if numbers:
         yield "SOURCES"
     for id, number in numbers.items():
         entry = source(id)
-        year = "year not shown" if entry.year == "n.s." else entry.year
-        printed = (entry.citation, year, entry.identifier, entry.url)
-        text = f"[{number}] {'. '.join(part for part in printed if part and part != 'not shown')}"
-        yield from textwrap.wrap(
-            text, WIDTH, subsequent_indent="    ", break_long_words=True, break_on_hyphens=False
-        )
+        printed = (entry.citation, entry.year.replace("n.s.", "year not shown"), entry.identifier)
+        text = ". ".join(part for part in printed if part and part != "not shown")
+        yield from textwrap.wrap(f"[{number}] {text}", WIDTH, subsequent_indent="    ")
+        yield from _indented(entry.url)
+    if numbers:
+        yield ""
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _indented(address: str) -> list[str]:
+    return textwrap.wrap(
+        address, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def _wrapped(text: str) -> Iterable[str]:

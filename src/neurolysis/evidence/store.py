@@ -1,8 +1,8 @@
 """The store: shipped data files, their sources, and the version that covers them.
 
 Data are YAML and CSV files in ``evidence/data``; modules beside this one only read, check and answer.
-Every number names a source of ``sources.yaml``, or is a visible assumption whose ``source`` text
-begins with ``assumption:`` and gives the reason.
+Every number names a source of one of the ``*sources.yaml`` files, or is a visible assumption whose
+``source`` text begins with ``assumption:`` and gives the reason.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Source(Value):
     citation: str = Field(min_length=1)
     url: str = ""
     doi: str = ""
+    year: str = Field(default="", description="as printed; 'n.s.' was not shown in the text read")
+    identifier: str = Field(default="", description="DOI, PubMed number or journal place as printed")
     read_in: str = Field(min_length=1, description="file and row of the reference notes")
     confidence: Literal["V", "C", "definition"]
     note: str = ""

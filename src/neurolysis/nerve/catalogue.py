@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from neurolysis.case import Target
 from neurolysis.evidence.store import ASSUMPTION, load_yaml, pick, read_value, source_text
+from neurolysis.nerve.targets import TargetEntry, target_of
 from neurolysis.plan import Notice
 from neurolysis.quantity import Quantity, Value
 from neurolysis.scene import FibreClass
@@ -126,11 +127,14 @@ def target_problems(target: Target) -> tuple[Notice, ...]:
     """What is wrong with a target's name; empty when nerve, side, level and joint agree.
 
     All are stops that nobody can override, but for an unanswered question about a transitional
-    vertebra, which warns.
+    vertebra, which warns. A target of :mod:`neurolysis.nerve.targets` that the nerve catalogue does not
+    hold is checked for its side alone; where it is named by a spinal level, that this is not checked warns.
 
     Raises:
-        UnknownNameError: the nerve is not in the catalogue.
+        UnknownNameError: neither a nerve of the catalogue nor a target.
     """
+    if target.nerve not in _nerves():
+        return _general_problems(target, target_of(target.nerve))
     entry = nerve_entry(target.nerve)
     checks = (_side(target, entry), _level(target, entry), _joint(target, entry))
     return tuple(notice for notice in (*checks, _counted(target), _transitional(target)) if notice)
@@ -139,7 +143,7 @@ def target_problems(target: Target) -> tuple[Notice, ...]:
 def joint_notes(target: Target) -> tuple[Notice, ...]:
     """Which other branch the treated joint has: one nerve alone does not denervate it."""
     joint = normal_joint(target.joint or "")
-    if joint not in _joints():
+    if joint not in _joints() or target.nerve not in _nerves():
         return ()
     supply = _joints()[joint]
     others = [_with_level(other) for other in supply.branches if other != target.nerve]
@@ -153,6 +157,27 @@ def normal_joint(joint: str) -> str:
     if lower[:1] == upper[:1] and lower[1:].isdigit():
         lower = lower[1:]
     return f"{upper}-{lower}"
+
+
+def _general_problems(target: Target, entry: TargetEntry) -> tuple[Notice, ...]:
+    """The checks of a target that is no single nerve of the catalogue."""
+    title, found = entry.title, target.side
+    if entry.nerves:
+        text = f"'{entry.id}' is several nerves: name the one that is treated ({', '.join(entry.nerves)})."
+        return (_general_stop("target.not_one_nerve", text, entry),)
+    notices = []
+    if entry.paired and found not in ("left", "right"):
+        text = f"The target '{title}' is paired: the side must be left or right, found '{found}'."
+        notices.append(_general_stop("side.missing", text, entry))
+    if entry.spinal_level:
+        said = f" as given ({target.bony_level})" if target.bony_level else ""
+        text = f"The nerve catalogue holds no levels of '{title}': the level{said} is not checked."
+        notices.append(Notice(severity="warn", code="level.unchecked", text=text, source=entry.source))
+    return tuple(notices)
+
+
+def _general_stop(code: str, text: str, entry: TargetEntry) -> Notice:
+    return Notice(severity="stop", code=code, text=text, source=entry.source, overridable=False)
 
 
 def _with_level(id: str) -> str:

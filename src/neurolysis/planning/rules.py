@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from neurolysis.case import Case
-from neurolysis.nerve.catalogue import joint_notes, nerve_entry, target_problems
+from neurolysis.nerve.catalogue import joint_notes, nerve_entry, nerve_ids, target_problems
 from neurolysis.nerve.masks import Mask
 from neurolysis.plan import Notice, Placement, Severity
 from neurolysis.planning.anaesthesia import anaesthesia_notices
@@ -96,7 +96,7 @@ def _scene_target(facts: Facts) -> Iterator[Notice]:
 
 def _seen_level(facts: Facts) -> Iterator[Notice]:
     target, seen = facts.case.target, facts.scene.level_names
-    if not target or not seen:
+    if not target or not seen or target.nerve not in nerve_ids():
         return
     entry = nerve_entry(target.nerve)
     names = {name.casefold() for name in (entry.bony_level, *entry.bony_level_names)}

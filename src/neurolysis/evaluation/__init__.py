@@ -1,0 +1,1 @@
+"""Step 1: what causes the pain, where, and which technique suits this patient."""

@@ -1,0 +1,1 @@
+"""Questionnaires, recovery scores and opioid counting: definitions as data, scoring as functions."""
