@@ -25,7 +25,7 @@ class StudyFigure(Value):
 
 
 class Prediction(Value):
-    """One predicted number with its interval; ``value`` None says "none found".
+    """One predicted number with its interval; ``value`` None is a printed range alone, or "none found".
 
     ``outcome`` is an outcome family of the evidence base; ``definition`` and ``denominator`` say what
     was counted and among whom: figures that differ in either are never pooled. ``basis`` is how the
@@ -51,6 +51,10 @@ class Prediction(Value):
 
     @model_validator(mode="after")
     def _interval_holds_value(self) -> Self:
+        if self.value is None and self.low is not None and self.high is not None:
+            if not self.interval or self.low > self.high:
+                raise ValueError("a range without a value says in 'interval' what it is, low first")
+            return self
         if self.value is None:
             if self.basis != "none found":
                 raise ValueError(f"no value, so the basis is 'none found', not '{self.basis}'")
