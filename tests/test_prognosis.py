@@ -13,7 +13,7 @@ from neurolysis.evidence.clinical import evidence_row
 from neurolysis.nerve.conditions import conditions
 from neurolysis.nerve.regeneration import earliest_return
 from neurolysis.nerve.targets import targets
-from neurolysis.planning.pooling import pooled_rate, posterior, single_rate
+from neurolysis.planning.pooling import pooled_mean, pooled_rate, posterior, single_rate
 from neurolysis.planning.prognosis import coverage_link, options_for, prognose
 
 HARMS = (
@@ -75,12 +75,12 @@ def test_intervals_cover_what_made_the_data() -> None:
         mean, spread = random.uniform(0.02, 0.98), random.beta(1, 3)
         size = 1 / spread - 1
         rates = random.beta(mean * size, (1 - mean) * size, 5)
-        found = pooled_rate([(int(random.binomial(40, rate)), 40) for rate in rates])
-        inside += found.low <= mean <= found.high
+        _, low, high = pooled_mean([(int(random.binomial(40, rate)), 40) for rate in rates])
+        inside += low <= mean <= high
     assert 107 <= inside <= 120
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(studies=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=2, max_size=6))
 def test_pooled_rates_are_ordered_and_wider_for_a_new_study(studies: list[tuple[int, int]]) -> None:
     found = pooled_rate([(min(x, n + 1), n + 1) for x, n in studies])

@@ -1,4 +1,4 @@
-"""Commands round the patient: anaesthesia."""
+"""Commands round the patient: evaluation, evidence, anaesthesia."""
 
 from __future__ import annotations
 
@@ -19,7 +19,46 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(anesthetize)
+    for command in (evaluate, evidence, anesthetize):
+        app.command()(command)
+
+
+def evaluate(
+    case: CasePath,
+    on: Day = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pages; none without it.")] = None,
+    json_: Json = False,
+) -> Reply:
+    """Evaluate a case: red flags, questionnaires, blocks, causes, which technique suits, what is missing."""
+    from neurolysis.app.evaluate import evaluate_case, evaluated_data, evaluated_text
+
+    found = evaluate_case(case, on=on.date() if on else None, out=out)
+    return Reply(
+        data=evaluated_data(found),
+        text=evaluated_text(found),
+        remarks="\n".join(found.remarks),
+        exit_code=STOPPED if found.assessment.stopped else 0,
+    )
+
+
+def evidence(
+    condition: Annotated[
+        str | None, typer.Option("--condition", help="Condition; an unknown one lists all.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Target nerve.")] = None,
+    modality: Annotated[str | None, typer.Option("--modality", help="Technique or comparator.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option("--outcome", help="Outcome, or a family of outcomes.")
+    ] = None,
+    months: Annotated[float | None, typer.Option("--months", help="Exactly this time point.")] = None,
+    json_: Json = False,
+) -> Reply:
+    """Ask the evidence base: figures with their sources, and "none found" where there are none."""
+    from neurolysis.app.evidence import evidence as ask
+    from neurolysis.app.evidence_text import evidence_text
+
+    found = ask(condition=condition, target=target, modality=modality, outcome=outcome, months=months)
+    return Reply(data=found.data(), text=evidence_text(found))
 
 
 def anesthetize(case: CasePath, on: Day = None, json_: Json = False) -> Reply:

@@ -56,6 +56,12 @@ def body_svg(
     )
 
 
+def views_of(areas: Iterable[str]) -> tuple[str, ...]:
+    """Front and back, and the face or the sides where an area is drawn on them."""
+    seen = {view for name in areas for view in body_areas()[name].views}
+    return tuple(view for view in VIEWS if view in ("front", "back") or view in seen)
+
+
 def _spoken(marked: Sequence[PainArea], numb: Sequence[str], weak: Sequence[str]) -> Iterator[str]:
     for area in marked:
         yield f"pain in {' '.join(filter(None, (area.side, body_areas()[area.area].title)))}"

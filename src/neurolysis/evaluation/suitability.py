@@ -88,6 +88,8 @@ def suitability(case: Case, target: str, modality: str, on: date) -> TechniqueSu
     fired = tuple(_fired(o.rule, o.rule.severity) for o in found if o.value is True)
     missing = tuple(_fired(o.rule, "missing", o.needs) for o in found if _blocks(o))
     needs = tuple(dict.fromkeys(need for o in found if _blocks(o) for need in o.needs))
+    if not has_evidence:
+        needs = (*needs, "evidence for this technique, target and condition (none was found)")
     return TechniqueSuitability(
         technique=technique,
         target=group,
@@ -118,21 +120,19 @@ def evidence_state(condition: str | None, target: str, technique: str) -> tuple[
 
 
 def _verdict(found: Iterable[Outcome], has_evidence: bool) -> Suitability:
-    """Stops first, then what is unknown, then whether every indication holds."""
+    """Stops first, then what is unknown (evidence too), then whether every indication holds."""
     items = list(found)
     if any(o.value is True and o.rule.severity == "stop" for o in items):
         return "contraindicated"
     if any(_blocks(o) and (o.rule.severity == "stop" or o.rule.indication) for o in items):
         return "cannot say"
+    if not has_evidence:
+        return "cannot say"
     indications = [o for o in items if o.rule.indication]
     held = bool(indications) and all(o.value is True for o in indications)
     conditions = any(o.value is True and o.rule.severity in ("condition", "against") for o in items)
     open_conditions = any(_blocks(o) for o in items)
-    if held and has_evidence and not conditions and not open_conditions:
-        return "indicated"
-    if indications and not any(o.value is True for o in indications):
-        return "cannot say" if not has_evidence else "possible with conditions"
-    return "possible with conditions"
+    return "indicated" if held and not conditions and not open_conditions else "possible with conditions"
 
 
 def _blocks(outcome: Outcome) -> bool:

@@ -73,6 +73,16 @@ def pooled_rate(studies: Sequence[tuple[int, int]]) -> Rate:
     return Rate(middle, low, high, new_low, new_high)
 
 
+def pooled_mean(studies: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
+    """Median and 95 % credible interval of the mean rate alone; errors as in :func:`pooled_rate`."""
+    if len(studies) < 2:
+        raise InputError("pooling needs studies", found=len(studies), allowed="2 or more")
+    _check(studies)
+    mean, _, weight = posterior(studies)
+    low, middle, high = _quantiles(mean, weight.sum(axis=1))
+    return middle, low, high
+
+
 def posterior(studies: Sequence[tuple[int, int]]) -> tuple[Array, Array, Array]:
     """Grid of means (p,), of spreads (q,), and their joint weights (p, q), summing to 1."""
     from scipy.special import betaln

@@ -146,8 +146,23 @@ class FirstPage:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The few words a page's frame says by itself, in the page's language."""
+
+    demonstration: str = "Demonstration case, not a patient to be treated"
+    demonstration_short: str = "demonstration case"
+    page: str = "page"
+    of: str = "of"
+
+
+@dataclass(frozen=True)
 class Document:
-    """The whole report."""
+    """The whole report.
+
+    Attributes:
+        plan_hash: hash of what the pages were made from; ``record`` says what that is.
+        large: larger type, for pages that patients read.
+    """
 
     title: str
     subtitle: str
@@ -161,6 +176,9 @@ class Document:
     sections: tuple[Section, ...]
     language: str = "en-GB"
     demonstration: bool = False
+    record: str = "plan"
+    large: bool = False
+    words: Words = Words()
 
     def plain(self) -> dict[str, Any]:
         """Plain data, for the page templates."""

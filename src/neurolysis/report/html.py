@@ -24,7 +24,7 @@ def page(document: Document) -> str:
     from markupsafe import Markup
 
     styles = Markup((TEMPLATES / "report.css").read_text("utf-8"))  # noqa: S704 (a shipped file)
-    mark = f"{document.mark} · {document.case_id} · plan {document.plan_hash[:12]}"
+    mark = f"{document.mark} · {document.case_id} · {document.record} {document.plan_hash[:12]}"
     return (
         _environment()
         .get_template("report.html.j2")
