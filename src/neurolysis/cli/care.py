@@ -19,8 +19,8 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (evaluate, evidence, anesthetize):
-        app.command()(command)
+    for command in (evaluate, evidence, anesthetize, decision_aid):
+        app.command(command.__name__.replace("_", "-"))(command)
 
 
 def evaluate(
@@ -72,4 +72,23 @@ def anesthetize(case: CasePath, on: Day = None, json_: Json = False) -> Reply:
         text=anesthetized_text(found),
         remarks="\n".join(found.remarks),
         exit_code=STOPPED if found.stopped else 0,
+    )
+
+
+def decision_aid(
+    case: CasePath,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pages.")],
+    on: Day = None,
+    language: Annotated[str, typer.Option("--language", help="Language; an unknown one lists all.")] = "en",
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="The patient's own plan: folder or plan.json.")
+    ] = None,
+    json_: Json = False,
+) -> Reply:
+    """Write the decision aid for the patient: choices, gains and harms in plain words."""
+    from neurolysis.app.decision_aid import decision_aid_data, decision_aid_text, make_decision_aid
+
+    found = make_decision_aid(case, out, on=on.date() if on else None, language=language, plan=plan)
+    return Reply(
+        data=decision_aid_data(found), text=decision_aid_text(found), remarks="\n".join(found.remarks)
     )

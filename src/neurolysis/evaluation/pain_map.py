@@ -5,7 +5,7 @@ Our own drawing (``data/body_shapes.yaml``). Areas are told apart by pattern as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import Any
@@ -29,6 +29,8 @@ def body_svg(
     weak: Sequence[str] = (),
     side: str | None = None,
     views: Sequence[str] = VIEWS,
+    say: Callable[[str], str] = str,
+    label: str = "",
 ) -> str:
     """The outline with its areas filled.
 
@@ -36,6 +38,8 @@ def body_svg(
         marked: areas of pain; the main one is filled more strongly.
         numb: ids of areas that may go numb; weak: that may lose strength; both on ``side`` (None: both).
         views: which outlines are drawn.
+        say: puts the titles of the outlines into another language.
+        label: what a screen reader says; by default the areas by name, in English.
 
     Raises:
         UnknownNameError: an area that is not on the map.
@@ -46,14 +50,21 @@ def body_svg(
     for name in views:
         view = _views()[name]
         fills = [*_fills(marked, name), *_lost(numb, name, side, "numb"), *_lost(weak, name, side, "weak")]
-        parts.append(f'<g transform="translate({x} {TOP})">{"".join(_view(name, view, fills))}</g>')
+        parts.append(
+            f'<g transform="translate({x} {TOP})">{"".join(_view(name, view, fills, say(view["title"])))}</g>'
+        )
         x += view["width"] + GAP
     width = x - GAP
-    labels = ", ".join(_spoken(marked, numb, weak)) or "no area marked"
+    areas = ", ".join(_spoken(marked, numb, weak)) or "no area marked"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {TOP + HEIGHT}" role="img" '
-        f'aria-label="{escape(f"Body outline: {labels}")}">{_patterns()}{"".join(parts)}</svg>'
+        f'aria-label="{escape(label or f"Body outline: {areas}")}">{_patterns()}{"".join(parts)}</svg>'
     )
+
+
+def view_titles() -> tuple[str, ...]:
+    """Titles of every outline, for translation."""
+    return tuple(view["title"] for view in _views().values())
 
 
 def views_of(areas: Iterable[str]) -> tuple[str, ...]:
@@ -85,7 +96,9 @@ def _lost(names: Sequence[str], view: str, side: str | None, kind: str) -> Itera
         yield from ((name, one, kind) for one in (sides if known.sided else ["midline"]))
 
 
-def _view(name: str, view: Mapping[str, Any], fills: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def _view(
+    name: str, view: Mapping[str, Any], fills: Iterable[tuple[str, str, str]], title: str
+) -> Iterator[str]:
     outline = _outline(view)
     yield f'<clipPath id="body-{name}"><path d="{outline}"/></clipPath>'
     yield f'<path d="{outline}" fill="{SKIN}" stroke="{LINE}" stroke-width="1.4"/>'
@@ -101,7 +114,7 @@ def _view(name: str, view: Mapping[str, Any], fills: Iterable[tuple[str, str, st
         yield f'<path d="{_smooth(view["mouth"], closed=False)}" fill="none" stroke="{LINE}"/>'
     middle = view["width"] / 2
     font = 'font-family="sans-serif" font-size="11" fill="#4a4440" text-anchor="middle"'
-    yield f'<text x="{middle}" y="-6" {font}>{escape(view["title"])}</text>'
+    yield f'<text x="{middle}" y="-6" {font}>{escape(title)}</text>'
     if "half_is" in view:
         other = "L" if view["half_is"] == "right" else "R"
         own = "R" if view["half_is"] == "right" else "L"
