@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 REPORT = Path(__file__).parents[1] / "src" / "neurolysis" / "report"
-PAGES = ("decision_aid.py", "aftercare_pages.py")
+PAGES = ("decision_aid.py", "decision_about.py")
 VERDICTS = ("indicated", "possible with conditions", "contraindicated", "cannot say")
 COVERAGE = ("covered", "partly covered", "not covered", "no verdict")
 
@@ -32,7 +32,7 @@ def _texts() -> Iterator[str]:
     for name in PAGES:
         if (REPORT / name).is_file():
             yield from _said(REPORT / name)
-    for name in ("decision_aid.yaml", "aftercare_words.yaml"):
+    for name in ("decision_aid.yaml",):
         if (REPORT / "data" / name).is_file():
             yield from _leaves(load_yaml(name, REPORT / "data"))
     yield from (item.plain_title for item in modalities().values() if item.kind == "treatment")

@@ -90,6 +90,25 @@ def test_every_field_of_a_case_is_carried_or_named() -> None:
         target={"nerve": "n", "side": "left", "bony_level": "L3", "joint": "L3-4"},
         treatment={"technique": "t", "instrument": "i"},
         notes="n",
+        evaluated="2026-01-01",
+        condition="lumbar_facet_pain",
+        pain=({"area": "lower_back"},),
+        medications_complete=True,
+        questionnaires=({"questionnaire": "nrs", "answered": "2026-01-01"},),
+        blocks=(
+            {
+                "target": "n",
+                "side": "left",
+                "performed": "2026-01-01",
+                "kind": "placebo",
+                "baseline_pain": 5,
+            },
+        ),
+        prior_procedures=({"technique": "cryo", "performed": "2026-01-01"},),
+        resolved_flags=({"flag": "c", "resolved_by": "a", "resolved_on": "2026-01-01", "reason": "why"},),
+        expected_survival={"low_months": 1, "high_months": 2, "said_by": "a", "said_on": "2026-01-01"},
+        landmarks=({"name": "l", "point_mm": [0, 0, 0]},),
+        anaesthesia={},
     )
     assert set(not_carried(full)) | set(CARRIED) == set(Case.model_fields)
 

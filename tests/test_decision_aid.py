@@ -16,7 +16,8 @@ from neurolysis.errors import InputError, SafetyStop, UnknownNameError
 from neurolysis.evaluation.evaluate import evaluate
 from neurolysis.nerve.conditions import conditions
 from neurolysis.planning.prognosis import options_for
-from neurolysis.report.decision_aid import Plan, decision_aid
+from neurolysis.report.decision_about import Plan
+from neurolysis.report.decision_aid import decision_aid
 from neurolysis.report.document import Document
 from neurolysis.report.html import page
 from neurolysis.report.icons import icon_array

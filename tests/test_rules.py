@@ -108,8 +108,26 @@ def codes(case=None, scene=None, *placements):
 
 def test_a_sound_case_raises_no_warning():
     found = codes()
+    assert found.pop("anaesthesia.missing").severity == "warn", "step 3 is asked for, not assumed"
     assert {notice.severity for notice in found.values()} == {"info"}
     assert set(found) == {"joint.other_branch", "shaft.leaves_image"}
+
+
+def test_open_red_flags_and_patients_out_of_scope_stop_a_plan():
+    dead = codes(a_case(patient={"id": "p", "deceased": True}))
+    assert dead["scope.deceased"].severity == "stop"
+    assert not dead["scope.deceased"].overridable
+    child = codes(a_case(patient={"id": "p", "birth_year": 2012}, evaluated="2026-01-01"))
+    assert child["scope.under_18"].severity == "stop"
+    flag = {"kind": "exam", "name": "saddle_numbness", "result": "present"}
+    assert codes(a_case(findings=[flag]))["red_flag.cauda_equina"].severity == "stop"
+    looked = {
+        "flag": "cauda_equina",
+        "resolved_by": "Dr A",
+        "resolved_on": "2026-01-01",
+        "reason": "MR normal",
+    }
+    assert "red_flag.cauda_equina" not in codes(a_case(findings=[flag], resolved_flags=[looked]))
 
 
 # --- target ------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from neurolysis.prognosis import Prediction, Prognosis
 
 if TYPE_CHECKING:
     from neurolysis.case import Case
-    from neurolysis.report.decision_aid import Plan
+    from neurolysis.report.decision_about import Plan
 
 NAME = "decision-aid"
 
@@ -87,7 +87,7 @@ def _own_target(case: Case, condition_id: str) -> str | None:
 
 def _own_plan(path: Path | None, case: Case) -> Plan | None:
     from neurolysis.app.plan_case import PLAN_FILE
-    from neurolysis.report.decision_aid import Plan
+    from neurolysis.report.decision_about import Plan
 
     if path is None:
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from neurolysis.cli.reply import STOPPED, Json, Reply
+from neurolysis.cli.reply import STOPPED, Json, Overwrite, Reply
 
 CasePath = Annotated[Path, typer.Argument(help="Case folder, or its case.yaml.")]
 Day = Annotated[
@@ -19,8 +19,29 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (evaluate, evidence, anesthetize, decision_aid):
+    for command in (evaluate, evidence, anesthetize, decision_aid, aftercare):
         app.command(command.__name__.replace("_", "-"))(command)
+    cases = typer.Typer(rich_markup_mode=None, help="Make and read case folders.")
+    cases.callback()(_cases)
+    cases.command("from-fhir")(from_fhir)
+    app.add_typer(cases, name="case")
+
+
+def _cases() -> None:
+    """Make and read case folders."""
+
+
+def from_fhir(
+    bundle: Annotated[Path, typer.Argument(help="FHIR R4 bundle of one patient, as JSON.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for case.yaml.")],
+    overwrite: Overwrite = False,
+    json_: Json = False,
+) -> Reply:
+    """Make a case folder from a FHIR bundle, with a list of what was used and what was ignored and why."""
+    from neurolysis.app.from_fhir import case_from_bundle, imported_data, imported_text
+
+    found = case_from_bundle(bundle, out, overwrite=overwrite)
+    return Reply(data=imported_data(found), text=imported_text(found))
 
 
 def evaluate(
@@ -92,3 +113,34 @@ def decision_aid(
     return Reply(
         data=decision_aid_data(found), text=decision_aid_text(found), remarks="\n".join(found.remarks)
     )
+
+
+def aftercare(
+    case: CasePath,
+    on: Day = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for pages, calendar and CarePlan.")
+    ] = None,
+    technique: Annotated[
+        str | None, typer.Option("--technique", help="Technique, before anything was done.")
+    ] = None,
+    blood_pressure_unit: Annotated[
+        Literal["mmHg", "percent"] | None,
+        typer.Option(
+            "--blood-pressure-unit", help="Unit of the Aldrete blood pressure item: the site's choice."
+        ),
+    ] = None,
+    json_: Json = False,
+) -> Reply:
+    """Aftercare of a case: recovery, what to watch, going home, follow-up, diary, opioids, repeat."""
+    from neurolysis.app.aftercare import aftercare as run
+    from neurolysis.app.aftercare import aftercare_data, aftercare_text
+
+    found = run(
+        case,
+        on=on.date() if on else None,
+        out=out,
+        technique=technique,
+        blood_pressure_unit=blood_pressure_unit,
+    )
+    return Reply(data=aftercare_data(found), text=aftercare_text(found), remarks="\n".join(found.remarks))

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from neurolysis.assessment import BlockResult, BlockSeries, FiredRule
 from neurolysis.case import Case, DiagnosticBlock
 from neurolysis.errors import InputError
-from neurolysis.evaluation.citing import known_source
 from neurolysis.evaluation.facts import DATA, best_relief
+from neurolysis.evidence.citing import known_source
 from neurolysis.evidence.readings import Reading, readings
 from neurolysis.evidence.store import load_yaml
 from neurolysis.nerve.targets import target_of

@@ -11,9 +11,9 @@ from neurolysis.assessment import CandidateCause, FiredRule
 from neurolysis.case import Case
 from neurolysis.errors import InputError
 from neurolysis.evaluation.body_map import body_areas, check_areas
-from neurolysis.evaluation.citing import known_source
 from neurolysis.evaluation.facts import DATA, Facts
 from neurolysis.evaluation.predicates import Predicate, compile_predicate
+from neurolysis.evidence.citing import known_source
 from neurolysis.evidence.store import load_yaml
 from neurolysis.nerve.conditions import condition, condition_ids
 

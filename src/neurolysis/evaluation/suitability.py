@@ -15,9 +15,9 @@ from pydantic import Field
 from neurolysis.assessment import FiredRule, Suitability, TechniqueSuitability
 from neurolysis.case import Case
 from neurolysis.errors import InputError
-from neurolysis.evaluation.citing import known_source
 from neurolysis.evaluation.facts import DATA, Facts
 from neurolysis.evaluation.predicates import Predicate, compile_predicate
+from neurolysis.evidence.citing import known_source
 from neurolysis.evidence.clinical import find_evidence
 from neurolysis.evidence.store import load_yaml
 from neurolysis.evidence.vocabulary import modality as find_modality

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import numpy as np
 
 from neurolysis.case import Case
+from neurolysis.evaluation.red_flags import red_flags
+from neurolysis.evaluation.suitability import out_of_scope
 from neurolysis.nerve.catalogue import joint_notes, nerve_entry, nerve_ids, target_problems
 from neurolysis.nerve.masks import Mask
 from neurolysis.plan import Notice, Placement, Severity
@@ -255,12 +258,23 @@ def metal_between_needles_rule(facts: Facts) -> Iterator[Notice]:
                 yield _notice("stop", "needles.touch", "Two needles touch each other.", overridable=False)
 
 
+def scope_rule(facts: Facts) -> Iterator[Notice]:
+    """No plan out of scope or with an open red flag; without a day of the case its age is not judged."""
+    day = facts.case.evaluated or date.max
+    for rule in out_of_scope(facts.case, day):
+        yield _notice("stop", f"scope.{rule.id}", rule.message, rule.source, overridable=False)
+    for flag in red_flags(facts.case, day):
+        if flag.state == "open":
+            yield _notice("stop", f"red_flag.{flag.id}", flag.message, flag.source, overridable=False)
+
+
 def anaesthesia_rule(facts: Facts) -> Iterator[Notice]:
     """A plan stops where its anaesthesia does, and says when it is missing or cannot be judged."""
     yield from anaesthesia_notices(facts.case, facts.scene, facts.placements)
 
 
 RULES: tuple[Rule, ...] = (
+    scope_rule,
     target_rule,
     image_rule,
     air_rule,

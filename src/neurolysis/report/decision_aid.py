@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from neurolysis.assessment import Assessment
 from neurolysis.case import Case
 from neurolysis.evaluation.pain_map import body_svg, views_of
 from neurolysis.evidence.clinical import evidence_row
-from neurolysis.evidence.store import Source, evidence_version, load_yaml, sources
+from neurolysis.evidence.store import evidence_version, load_yaml
 from neurolysis.evidence.vocabulary import modality
 from neurolysis.nerve.conditions import condition
 from neurolysis.nerve.targets import target_entry, target_of
 from neurolysis.prognosis import Prediction, Prognosis
+from neurolysis.report.decision_about import Plan, about_you, consent, how_sure
 from neurolysis.report.document import (
     Block,
     Bullets,
@@ -34,6 +34,7 @@ from neurolysis.report.document import (
 )
 from neurolysis.report.icons import icon_array
 from neurolysis.report.language import Translator
+from neurolysis.report.rates import Rate, rates_of
 from neurolysis.scene import Scene
 
 DATA = Path(__file__).parent / "data"
@@ -50,26 +51,6 @@ BENEFITS = (
 PER_CHOICE = 2
 """At most so many pictures of benefit a choice; the others stand in the list of figures."""
 UPDATE_POLICY_YEARS = 1
-
-
-@dataclass(frozen=True)
-class Rate:
-    """People of 100: ``low`` to ``high`` of the figures of one outcome at one time."""
-
-    outcome: str
-    months: float | None
-    low: float
-    high: float
-    values: tuple[float, ...]
-    figures: tuple[Prediction, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The patient's own plan, where there is one: its hash and how the nerve is reached."""
-
-    hash: str
-    coverage: str
 
 
 def decision_aid(
@@ -110,9 +91,9 @@ def decision_aid(
             _side_by_side(options, say),
             *(_choice(option, say) for option in options),
             *(_other_choice(name, say) for name in _texts()["choices"]),
-            _about_you(case, options, assessment, plan, say),
-            _how_sure(options, on, say),
-            _consent(case, options, assessment, plan, on, say),
+            about_you(case, options, assessment, plan, say),
+            how_sure(options, on, say),
+            consent(case, options, assessment, plan, on, say),
         ),
         language={"en": "en-GB"}.get(language, language),
         demonstration=case.demonstration,
@@ -219,7 +200,7 @@ def _choice(option: Prognosis, say: Translator) -> Section:
 
 
 def _benefits(option: Prognosis, say: Translator) -> Iterator[Block]:
-    rates = _rates(option.benefits, BENEFITS)[:PER_CHOICE]
+    rates = rates_of(option.benefits, BENEFITS)[:PER_CHOICE]
     if not rates:
         empty = Figure(
             id=f"none-{option.technique}",
@@ -297,7 +278,7 @@ def _harms(option: Prognosis, say: Translator) -> Iterator[Block]:
     rows: list[tuple[str, ...]] = []
     figures: list[Figure] = []
     for title, items in listed.items():
-        rates = _rates(items, None)
+        rates = rates_of(items, None)
         if not rates:
             rows.append((say(title), say("none found"), say("We do not know how often.")))
             continue
@@ -372,8 +353,8 @@ def _other_choice(name: str, say: Translator) -> Section:
 def _side_by_side(options: Sequence[Prognosis], say: Translator) -> Section:
     rows = []
     for option in options:
-        gains = _rates(option.benefits, BENEFITS)
-        harms = [rate for rate in _rates(option.harms, None) if rate.outcome != "recurrence"]
+        gains = rates_of(option.benefits, BENEFITS)
+        harms = [rate for rate in rates_of(option.harms, None) if rate.outcome != "recurrence"]
         gain = (
             _of_hundred(gains[0].values, say) + f" ({_when(gains[0].months, say)})"
             if gains
@@ -448,150 +429,6 @@ def _is_repeat_success(item: Prediction) -> bool:
 def _permanent(option: Prognosis, say: Translator) -> str:
     bodies = target_entry(option.target).cell_bodies
     return say(_texts()["permanent"][{True: "not", False: "grows", None: "unknown"}[bodies]])
-
-
-# ---------------------------------------------------------------- about
-
-
-def _about_you(
-    case: Case, options: Sequence[Prognosis], assessment: Assessment, plan: Plan | None, say: Translator
-) -> Section:
-    verdicts = {item.technique: item for item in assessment.suitability}
-    rows = []
-    for option in options:
-        found = verdicts.get(option.technique)
-        rows.append(
-            (
-                say(modality(option.technique).plain_title),
-                say("not judged yet") if found is None else say(found.verdict),
-                say("{number} things are still not known", number=len(found.needs))
-                if found and found.needs
-                else "-",
-            )
-        )
-    return Section(
-        id="you",
-        title=say("Does it suit you?"),
-        blocks=(
-            Table(
-                title="",
-                columns=(say("Choice"), say("So far"), say("Still open")),
-                rows=tuple(rows),
-                note=say("Your team has the reasons. Ask for them."),
-            ),
-        ),
-        new_page=True,
-    )
-
-
-def _how_sure(options: Sequence[Prognosis], on: date, say: Translator) -> Section:
-    used = dict.fromkeys(s for o in options for i in (*o.benefits, *o.harms, *o.duration) for s in i.sources)
-    known = sources()
-    return Section(
-        id="about",
-        title=say("How sure is this, and who made it?"),
-        blocks=(
-            Bullets(
-                (
-                    say(
-                        "Most figures come from one report each. Light colour shows how far off they may be."
-                    ),
-                    say("Reports where patients did not know what they got show smaller effects."),
-                    say(
-                        "Made on {day}. Do not use it after {end}: the figures are read again every year.",
-                        day=on,
-                        end=date(on.year + UPDATE_POLICY_YEARS, on.month, min(on.day, 28)),
-                    ),
-                    say(
-                        "Nobody paid for this page. An open project makes it from reports anyone can look up."
-                    ),
-                    say("It was not tested with patients yet."),
-                )
-            ),
-            Table(
-                title=say("Where the figures come from"),
-                columns=(say("Report"), say("Where to find it")),
-                rows=tuple((known[s].citation, _address(known[s])) for s in used),
-                weights=(4, 3),
-            ),
-        ),
-    )
-
-
-def _consent(
-    case: Case,
-    options: Sequence[Prognosis],
-    assessment: Assessment,
-    plan: Plan | None,
-    on: date,
-    say: Translator,
-) -> Section:
-    line = "." * 40
-    return Section(
-        id="consent",
-        title=say("What we talked about"),
-        blocks=(
-            Paragraph(
-                say("This page gives no consent, and no computer does. It helps to write down your talk.")
-            ),
-            Facts(
-                "",
-                (
-                    (say("Person"), case.patient.id),
-                    (say("Pain"), say(condition(options[0].condition).plain_title)),
-                    (
-                        say("Choices shown"),
-                        ", ".join(say(modality(o.technique).plain_title) for o in options),
-                    ),
-                    (say("What matters to me"), line),
-                    (say("My choice"), line),
-                    (say("Name, day, signature"), line),
-                    (say("Doctor, day, signature"), line),
-                    (say("Day of this page"), str(on)),
-                    (say("Program and evidence"), f"neurolysis {__version__}, {evidence_version()}"),
-                    (say("Case hash"), assessment.case_hash),
-                    (say("Plan hash"), plan.hash if plan else say("no plan yet")),
-                ),
-            ),
-        ),
-        new_page=True,
-    )
-
-
-def _address(source: Source) -> str:
-    return source.doi or source.url or source.read_in
-
-
-# ---------------------------------------------------------------- figures
-
-
-def _rates(items: Iterable[Prediction], outcomes: Sequence[str] | None) -> list[Rate]:
-    """Per cent figures by outcome and time; several at one time become one span, and none is averaged."""
-    groups: dict[tuple[str, float | None], list[Prediction]] = {}
-    for item in items:
-        known = item.unit == "percent" and item.value is not None
-        if known and (outcomes is None or item.outcome in outcomes):
-            groups.setdefault((item.outcome, item.at_months), []).append(item)
-    rates = [_rate(outcome, months, group) for (outcome, months), group in groups.items()]
-    if outcomes is not None:
-        rates.sort(
-            key=lambda rate: (outcomes.index(rate.outcome), rate.months if rate.months is not None else 1e9)
-        )
-    return rates
-
-
-def _rate(outcome: str, months: float | None, group: Sequence[Prediction]) -> Rate:
-    values = [item.value for item in group if item.value is not None]
-    lows = [item.low if item.low is not None else item.value for item in group]
-    highs = [item.high if item.high is not None else item.value for item in group]
-    return Rate(
-        outcome=outcome,
-        months=months,
-        low=max(0.0, min(x for x in lows if x is not None)),
-        high=min(100.0, max(x for x in highs if x is not None)),
-        values=tuple(values),
-        figures=tuple(group),
-    )
 
 
 def _texts() -> Any:

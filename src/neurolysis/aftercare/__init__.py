@@ -1,0 +1,1 @@
+"""Step 5: recovery, what to watch, instructions, follow-up, diary, complications, recurrence."""

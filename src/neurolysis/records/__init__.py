@@ -1,0 +1,1 @@
+"""Records on the wire: FHIR R4 as plain dictionaries."""

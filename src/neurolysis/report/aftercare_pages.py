@@ -1,0 +1,199 @@
+"""Pages of aftercare: one set for the team, one sheet for the patient to take home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from neurolysis import __version__
+from neurolysis.aftercare.care import AftercarePlan
+from neurolysis.aftercare.course import SignAlarm
+from neurolysis.approval import RESEARCH_USE
+from neurolysis.case import Case
+from neurolysis.evidence.vocabulary import modality
+from neurolysis.nerve.targets import target_entry
+from neurolysis.report.document import (
+    Alert,
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    FirstPage,
+    Headline,
+    Paragraph,
+    Section,
+    Table,
+    Tone,
+)
+
+WORDS = {True: "yes", False: "no", None: "cannot say"}
+TONE: dict[bool | None, Tone] = {True: "good", False: "stop", None: "plain"}
+
+
+def team_document(case: Case, plan: AftercarePlan) -> Document:
+    """What the team watches, the scores, the course and the follow-up."""
+    title = f"{modality(plan.technique).title}, {target_entry(plan.target).title}"
+    return Document(
+        title=title,
+        subtitle=f"Aftercare, {plan.on}",
+        mark="AFTERCARE",
+        draft=True,
+        research_use=RESEARCH_USE,
+        case_id=case.id,
+        plan_hash=plan.case_hash,
+        software=f"neurolysis {__version__}, evidence {plan.evidence_version}",
+        first=FirstPage(
+            facts=(),
+            headlines=tuple(_headlines(plan)),
+            alerts=tuple(
+                Alert("stop" if a.level == "alarm" else "warn", _alarm(a), a.source) for a in plan.alarms
+            ),
+            figure=None,
+            blocks=(
+                Table(
+                    title="Watch",
+                    columns=("When", "What", "Source"),
+                    rows=tuple((a.within, a.text, a.source) for a in plan.watch),
+                    weights=(1.3, 4, 2),
+                    note=plan.alarm_note,
+                ),
+                *((Bullets(plan.home_needs, "Before going home"),) if plan.home_needs else ()),
+            ),
+        ),
+        sections=tuple(_sections(plan)),
+        demonstration=case.demonstration,
+        record="case",
+    )
+
+
+def _alarm(alarm: SignAlarm) -> str:
+    return f"{alarm.text} Found {alarm.found} at {alarm.minutes:g} min."
+
+
+def _headlines(plan: AftercarePlan) -> Iterator[Headline]:
+    scores = {score.scale: score for score in plan.recovery}
+    for label, answer, names in (
+        ("May leave the recovery room", plan.may_leave_recovery, ("aldrete",)),
+        ("May go home", plan.may_go_home, ("padss", "modified_padss")),
+    ):
+        score = next((scores[name] for name in names if name in scores), None)
+        total = "" if score is None or score.total is None else f"{score.total} of {score.maximum}"
+        note = "no score yet" if score is None else f"{score.title}, ready at {score.ready_at}"
+        yield Headline(label, WORDS[answer], TONE[answer], total, note, ())
+    course = plan.course
+    relief = None if course is None else course.relief_percent
+    yield Headline(
+        "Relief now",
+        "cannot say" if relief is None else f"{relief:.0f} %",
+        "stop" if course and course.returned else "plain",
+        "",
+        "" if course is None else course.text,
+        (),
+    )
+
+
+def _sections(plan: AftercarePlan) -> Iterator[Section]:
+    yield Section("follow-up", "Follow-up", (_schedule(plan),))
+    yield Section("opioids", "Opioids", tuple(_opioids(plan)))
+    if plan.complications:
+        rows = tuple(
+            (c.name, str(c.onset or "-"), c.ctcae, c.clavien_dindo, ", ".join(c.needs) or "-")
+            for c in plan.complications
+        )
+        columns = ("Complication", "Onset", "CTCAE 5", "Clavien-Dindo", "Needs")
+        yield Section("complications", "Complications", (Table(title="", columns=columns, rows=rows),))
+    yield Section("return", "Return and repeat", tuple(_return(plan)))
+
+
+def _schedule(plan: AftercarePlan) -> Table:
+    return Table(
+        title="",
+        columns=("Contact", "Days", "How", "What", "Source"),
+        rows=tuple(
+            (
+                c.title,
+                f"{c.date_from} to {c.date_to}" if c.date_from else f"day {c.day_from} to {c.day_to}",
+                c.how,
+                c.what,
+                c.source,
+            )
+            for c in plan.follow_up
+        ),
+        weights=(1.4, 1.6, 0.7, 3, 2.4),
+    )
+
+
+def _opioids(plan: AftercarePlan) -> Iterator[Block]:
+    parts = [
+        (name, part.drug, "-" if part.daily_dose is None else f"{part.daily_dose:g} {part.unit}",
+         "not counted" if part.mme is None else f"{part.mme:g}", part.row or "-", part.reason or "-")
+        for name, result in (("before", plan.opioids.before), ("now", plan.opioids.now))
+        if result
+        for part in result.parts
+    ]  # fmt: skip
+    if not parts:
+        yield Paragraph("No opioid is in the list of medicines.")
+        return
+    columns = ("", "Drug", "A day", ">MME a day", "Factor", "Why not")
+    yield Table(title="Daily dose", columns=("When", *columns[1:]), rows=tuple(parts))
+    yield Paragraph(
+        "MME compares risks between patients; it is never used to change from one opioid to another."
+    )
+    who = plan.opioids.confirmed_by or "nobody yet"
+    yield Facts("Taper", (("Proposal", plan.opioids.taper), ("Confirmed by", who)))
+    yield Bullets(plan.opioids.watch, "Watch")
+
+
+def _return(plan: AftercarePlan) -> Iterator[Block]:
+    if plan.course:
+        yield Paragraph(plan.course.text)
+    yield Paragraph(plan.regrowth.reason)
+    if plan.regrowth.published:
+        rows = tuple(
+            (
+                s.row,
+                s.definition,
+                "-" if s.value is None else f"{s.value:g}",
+                "-" if s.low is None or s.high is None else f"{s.low:g} to {s.high:g}",
+                s.design,
+            )
+            for s in plan.regrowth.published
+        )
+        columns = ("Row", "What was counted", ">Value", "Range", "Design")
+        yield Table(title="Published returns", columns=columns, rows=rows, weights=(0.8, 5, 0.8, 1.2, 1.5))
+    yield Paragraph(plan.repeat.text)
+    if plan.repeat.rows:
+        yield Bullets(plan.repeat.rows)
+
+
+def patient_document(case: Case, plan: AftercarePlan) -> Document:
+    """One sheet for the patient: what to expect, when to call, and the next contacts."""
+    contacts = tuple(
+        (c.title, f"{c.date_from} to {c.date_to}" if c.date_from else f"{c.day_from} days after")
+        for c in plan.follow_up
+    )
+    return Document(
+        title="When you go home",
+        subtitle=f"{modality(plan.technique).plain_title}: {target_entry(plan.target).plain_title}",
+        mark="FOR YOU TO KEEP",
+        draft=True,
+        research_use=RESEARCH_USE,
+        case_id=case.id,
+        plan_hash=plan.case_hash,
+        software=f"neurolysis {__version__}, evidence {plan.evidence_version}",
+        first=FirstPage(
+            facts=(),
+            headlines=(),
+            alerts=(),
+            figure=None,
+            blocks=(
+                Bullets(tuple(a.text for a in plan.red_flags), "Call at once, day or night, if you have"),
+                Bullets(tuple(a.text for a in plan.instructions), "At home"),
+                Facts("Call", (("By day", "." * 30), ("At night", "." * 30))),
+                Facts("Your next contacts", contacts),
+            ),
+        ),
+        sections=(),
+        demonstration=case.demonstration,
+        record="case",
+        large=True,
+    )
