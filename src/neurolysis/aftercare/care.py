@@ -33,7 +33,7 @@ from neurolysis.evidence.store import evidence_version
 from neurolysis.evidence.vocabulary import modality as find_modality
 from neurolysis.nerve.regeneration import earliest_return
 from neurolysis.nerve.targets import target_of
-from neurolysis.outcome import Outcome
+from neurolysis.outcome import DiaryDay, Outcome, VitalSigns
 from neurolysis.prognosis import Return
 from neurolysis.quantity import Value
 from neurolysis.scores.mme import daily_mme
@@ -75,6 +75,8 @@ class AftercarePlan(Value):
     target: str
     performed: date | None
     watch: tuple[Advice, ...]
+    signs: tuple[VitalSigns, ...]
+    diary: tuple[DiaryDay, ...]
     alarms: tuple[SignAlarm, ...]
     alarm_note: str
     recovery: tuple[RecoveryScore, ...]
@@ -139,6 +141,8 @@ def care(
         target=group,
         performed=done.performed.date() if done else None,
         watch=fitting(watch_list(), modality_id, group, **which),
+        signs=seen.vital_signs,
+        diary=seen.diary,
         alarms=sign_alarms(seen.vital_signs, done),
         alarm_note=rules()["site_alarms"],
         recovery=scores,

@@ -14,11 +14,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_models() -> dict[str, type[BaseModel]]:
     """Every model with a published schema, by the name of the command ``schema``."""
+    from neurolysis.aftercare.care import AftercarePlan
+    from neurolysis.anesthesia.prepare import Step3
     from neurolysis.app.plan_record import PlanRecord
     from neurolysis.approval import Approval
     from neurolysis.assessment import Assessment
     from neurolysis.case import Case
     from neurolysis.delivered import Delivered
+    from neurolysis.evidence.clinical import EvidenceRow
     from neurolysis.injury import Injury
     from neurolysis.instrument import Cannula, Generator
     from neurolysis.outcome import Outcome
@@ -27,11 +30,14 @@ def schema_models() -> dict[str, type[BaseModel]]:
     from neurolysis.scene import Nerve, TissueProperties
 
     models: dict[str, type[BaseModel]] = {
+        "aftercare": AftercarePlan,
+        "anaesthesia": Step3,
         "approval": Approval,
         "assessment": Assessment,
         "cannula": Cannula,
         "case": Case,
         "delivered": Delivered,
+        "evidence-row": EvidenceRow,
         "generator": Generator,
         "injury": Injury,
         "nerve": Nerve,

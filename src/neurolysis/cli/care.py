@@ -19,7 +19,7 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (evaluate, evidence, anesthetize, decision_aid, aftercare):
+    for command in (evaluate, evidence, questionnaire, anesthetize, decision_aid, aftercare):
         app.command(command.__name__.replace("_", "-"))(command)
     cases = typer.Typer(rich_markup_mode=None, help="Make and read case folders.")
     cases.callback()(_cases)
@@ -144,3 +144,15 @@ def aftercare(
         blood_pressure_unit=blood_pressure_unit,
     )
     return Reply(data=aftercare_data(found), text=aftercare_text(found), remarks="\n".join(found.remarks))
+
+
+def questionnaire(
+    name: Annotated[str, typer.Argument(help="A questionnaire; an unknown name lists all.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the form as a web page here.")] = None,
+    json_: Json = False,
+) -> Reply:
+    """Show a questionnaire whose items may be shipped; --json gives its FHIR R4 definition."""
+    from neurolysis.app.questionnaire import questionnaire as show
+
+    text, definition = show(name, out)
+    return Reply(data=definition, text=text)

@@ -92,7 +92,11 @@ def _headlines(plan: AftercarePlan) -> Iterator[Headline]:
 
 
 def _sections(plan: AftercarePlan) -> Iterator[Section]:
+    if plan.signs:
+        yield Section("signs", "Vital signs", (_signs(plan),))
     yield Section("follow-up", "Follow-up", (_schedule(plan),))
+    if plan.diary:
+        yield Section("diary", "Diary", (_diary(plan),))
     yield Section("opioids", "Opioids", tuple(_opioids(plan)))
     if plan.complications:
         rows = tuple(
@@ -102,6 +106,54 @@ def _sections(plan: AftercarePlan) -> Iterator[Section]:
         columns = ("Complication", "Onset", "CTCAE 5", "Clavien-Dindo", "Needs")
         yield Section("complications", "Complications", (Table(title="", columns=columns, rows=rows),))
     yield Section("return", "Return and repeat", tuple(_return(plan)))
+
+
+def _signs(plan: AftercarePlan) -> Table:
+    """Every reading in order of time; a row with an alarm stands out."""
+    beyond = {alarm.minutes: alarm for alarm in plan.alarms}
+    rows, tones = [], []
+    for sign in plan.signs:
+        values = (
+            sign.systolic_mmhg,
+            sign.heart_rate_per_min,
+            sign.oxygen_saturation_percent,
+            sign.temperature_c,
+        )
+        alarm = beyond.get(sign.minutes)
+        rows.append((f"{sign.minutes:g}", *map(_shown, values), alarm.text if alarm else "-"))
+        tone: Tone = "stop" if alarm and alarm.level == "alarm" else "plain"
+        tones.append(tone)
+    return Table(
+        title="",
+        columns=(">Minutes", ">Systolic, mmHg", ">Heart rate", ">Oxygen, %", ">Temperature, C", "Limit"),
+        rows=tuple(rows),
+        tones=tuple(tones),
+        weights=(1, 1.4, 1.2, 1.2, 1.4, 3),
+    )
+
+
+def _diary(plan: AftercarePlan) -> Table:
+    return Table(
+        title="",
+        columns=("Day", ">Pain, 0-10", ">Function, 0-10", "Medicines", "Note"),
+        rows=tuple(
+            (
+                str(day.day),
+                _shown(day.pain),
+                _shown(day.function),
+                "not said"
+                if day.medications is None
+                else ", ".join(m.name for m in day.medications) or "none",
+                day.note or "-",
+            )
+            for day in plan.diary
+        ),
+        weights=(1.2, 1, 1.1, 3, 2),
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
 
 
 def _schedule(plan: AftercarePlan) -> Table:

@@ -194,6 +194,7 @@ def _choice(option: Prognosis, say: Translator) -> Section:
             ),
             *_benefits(option, say),
             *_harms(option, say),
+            _else(option, say),
         ),
         new_page=True,
     )
@@ -310,6 +311,22 @@ def _harms(option: Prognosis, say: Translator) -> Iterator[Block]:
     )
     if figures:
         yield FigureRow(tuple(figures))
+
+
+def _else(option: Prognosis, say: Translator) -> Facts:
+    """Function, moving, quality of life and medicines: how many reports told of them."""
+    rows = []
+    for outcome, title in _texts()["else"].items():
+        told = {
+            s for i in option.other if i.outcome == outcome and i.basis != "none found" for s in i.sources
+        }
+        rows.append(
+            (
+                say(title),
+                say("{number} reports; ask your team", number=len(told)) if told else say("none found"),
+            )
+        )
+    return Facts(say("What else was looked at?"), tuple(rows))
 
 
 def _of_hundred(values: Sequence[float], say: Translator) -> str:
