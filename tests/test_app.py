@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from neurolysis.app.atomic import require_target, written_whole
 from neurolysis.app.cases import load_case
 from neurolysis.app.doctor import _reaches, doctor, required_packages
-from neurolysis.app.files import read_json, read_yaml
+from neurolysis.app.files import read_json, read_yaml, yaml_text
 from neurolysis.app.plan_case import _why_keep
 from neurolysis.app.schema import json_schema, schema_models
 from neurolysis.app.simulate import complete_values, flag, read_settings
@@ -187,11 +187,15 @@ def test_a_case_is_its_folder_or_its_file(tmp_path: Path) -> None:
 @settings(max_examples=40)
 @given(case=CASES)
 def test_every_case_can_be_written_as_yaml(case: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
-    import yaml
-
     file = tmp_path_factory.mktemp("case") / "case.yaml"
-    file.write_text(yaml.safe_dump(case.model_dump(mode="json"), allow_unicode=True), "utf-8")
+    file.write_text(yaml_text(case.model_dump(mode="json")), "utf-8")
     assert load_case(file)[0] == case
+
+
+@pytest.mark.parametrize("text", ["0E0", "1e5", "010", "no", "1:30", ".5", "true", "2026-01-01", "", "~"])
+def test_a_text_stays_a_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(yaml_text({"value": text}))
+    assert read_yaml(tmp_path / "x.yaml") == {"value": text}
 
 
 @pytest.mark.parametrize(
@@ -325,7 +329,7 @@ def test_the_schema_refuses_what_the_model_refuses() -> None:
 
 
 def test_an_unknown_schema_lists_all() -> None:
-    with pytest.raises(UnknownNameError, match=r"found: nope; allowed: approval, .*case, .*plan-result"):
+    with pytest.raises(UnknownNameError, match=r"found: nope; allowed: aftercare, .*approval, .*plan-result"):
         json_schema("nope")
 
 

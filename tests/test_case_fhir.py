@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurolysis.app.cases import load_case
+from neurolysis.app.from_fhir import case_from_bundle
 from neurolysis.case import Case, Medication
 from neurolysis.case_fhir import CARRIED, PAIN_SCORE, case_from_fhir, case_to_fhir, not_carried
 from neurolysis.errors import InputError
+from neurolysis.evaluation.evaluate import evaluate
 
 from .strategies import CASES
 
@@ -297,3 +301,32 @@ def test_malformed_resources_are_used_or_ignored_with_a_reason(kind: str, elemen
     used = len(case.conditions) + len(case.medications) + len(case.findings) + len(case.scores)
     used += case.allergies is not None
     assert used + sum(len(item.ids) for item in ignored) == 1
+
+
+@pytest.mark.skipif(not SYNTHEA.is_dir(), reason="the synthetic bundles are not beside this checkout")
+@pytest.mark.parametrize("file", sorted(SYNTHEA.glob("*_*.json")), ids=lambda file: file.name.split("_")[0])
+def test_every_bundle_becomes_a_case_folder(file: Path, tmp_path: Path) -> None:
+    found = case_from_bundle(file, tmp_path / "out")
+    case, _ = load_case(tmp_path / "out")
+    assert case == found.case
+    assert found.used["Patient"] == 1
+    record = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert all(item["reason"] for item in record["ignored"])
+    again = case_from_bundle(file, tmp_path / "out")
+    assert again.case == case, "an import may be replaced by an import"
+    assert evaluate(case, date(2026, 11, 1)).stopped == bool(case.patient.deceased)
+
+
+def test_an_import_replaces_no_work_of_a_person(tmp_path: Path) -> None:
+    bundle = tmp_path / "b.json"
+    bundle.write_text(json.dumps(case_to_fhir(Case(id="a", patient={"id": "p"}))))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case.yaml").write_text("id: mine\n")
+    with pytest.raises(InputError, match="not made by an import"):
+        case_from_bundle(bundle, tmp_path / "out")
+    assert (tmp_path / "out" / "case.yaml").read_text() == "id: mine\n"
+    assert case_from_bundle(bundle, tmp_path / "new").case.id == "a"
+    bundle.write_text("[]")
+    with pytest.raises(InputError, match="not a FHIR bundle"):
+        case_from_bundle(bundle, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -92,7 +92,9 @@ def test_the_celiac_example_by_hand() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
-def test_anaesthesia_says_what_is_missing(path: Path) -> None:
-    found = anesthetize(path)
+def test_anaesthesia_says_what_is_missing(path: Path, tmp_path: Path) -> None:
+    found = anesthetize(path, out=tmp_path)
+    assert found.pdf is not None
+    assert found.pdf.read_bytes().startswith(b"%PDF")
     assert found.step.answer == "cannot say"
     assert found.step.needs

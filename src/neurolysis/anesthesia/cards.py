@@ -124,7 +124,8 @@ def _lipid_lines(weight_kg: float | None) -> Iterator[str]:
         return
     dose = lipid_dose(weight_kg)
     from_rows = ", ".join(dose.sources[:4])
-    yield f"Lipid 20 % for {weight_kg:g} kg: bolus {dose.bolus_text}, then {dose.infusion_text} [{from_rows}]"
+    amounts = f"bolus {dose.bolus_text}, then {dose.infusion_text}"
+    yield f"Lipid 20 % for {weight_kg:.4g} kg: {amounts} [{from_rows}]"
     yield "Repeat the bolus or double the infusion if unstable [F-13]."
     yield f"At most {dose.ceiling_ml:.0f} mL in all [F-14]. Rule: {dose.rule}."
     yield f"Epinephrine: boluses of at most {1.0 * weight_kg:.0f} ug (1 ug/kg) [F-15]."

@@ -35,8 +35,10 @@ class Anesthetized:
         return self.step.answer == "stop"
 
 
-def anesthetize(case_path: Path, *, on: date | None = None) -> Anesthetized:
+def anesthetize(case_path: Path, *, on: date | None = None, out: Path | None = None) -> Anesthetized:
     """Step 3 of the case at ``case_path``, on a day (the case's own, else today).
+
+    With ``out`` the pages and room cards are written there as anaesthesia.html and anaesthesia.pdf.
 
     Raises:
         InputError: the case, or its images.
@@ -47,7 +49,13 @@ def anesthetize(case_path: Path, *, on: date | None = None) -> Anesthetized:
     case, folder = load_case(case_path)
     day, remarks = day_of(case, on)
     scene, placements = anatomy(case, folder)
-    return Anesthetized(prepare_case(case, day, scene=scene, placements=placements), remarks)
+    step = prepare_case(case, day, scene=scene, placements=placements)
+    if out is None:
+        return Anesthetized(step, remarks)
+    from neurolysis.app.pages import write_pages
+    from neurolysis.report.anesthesia_pages import anesthesia_document
+
+    return Anesthetized(step, remarks, *write_pages(anesthesia_document(case, step), out, "anaesthesia"))
 
 
 def day_of(case: Case, on: date | None) -> tuple[date, tuple[str, ...]]:
@@ -75,6 +83,8 @@ def anesthetized_data(found: Anesthetized) -> dict[str, Any]:
     return {
         **found.step.model_dump(mode="json"),
         "remarks": list(found.remarks),
+        "html": str(found.html) if found.html else None,
+        "pdf": str(found.pdf) if found.pdf else None,
         "research_use": RESEARCH_USE,
     }
 

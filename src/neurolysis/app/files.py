@@ -69,6 +69,29 @@ def read_yaml(file: Path) -> Any:
         raise InputError(f"cannot be read: {error.strerror}", where=str(file)) from error
 
 
+def yaml_text(data: Any) -> str:
+    """Plain data as YAML that :func:`read_yaml` reads back the same.
+
+    The library writes by the older rules and leaves texts such as ``0E0`` bare, which are numbers now.
+    """
+    import re
+
+    import yaml
+
+    numbers = [re.compile(pattern) for pattern in PLAIN_NUMBERS.values()]
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes every text that would be read as a number or a truth value."""
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "'" if any(pattern.match(value) for pattern in numbers) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return written
+
+
 def _strict_loader() -> Any:
     """YAML's safe loader, with plain numbers and without keys given twice."""
     import re

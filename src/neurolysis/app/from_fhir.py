@@ -11,7 +11,7 @@ from typing import Any
 
 from neurolysis.app.atomic import require_target, written_whole
 from neurolysis.app.cases import CASE_FILE
-from neurolysis.app.files import read_json
+from neurolysis.app.files import read_json, yaml_text
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.case import Case
 from neurolysis.case_fhir import Ignored, case_from_fhir
@@ -61,13 +61,9 @@ def case_from_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Imp
 
 
 def _yaml(case: Case, name: str) -> str:
-    import yaml
-
     data = case.model_dump(mode="json", exclude_defaults=True)
     head = f"{OUR_MARK} from {name}. Nothing was converted or guessed; see {RECORD} for what was left out.\n"
-    return head + yaml.safe_dump(
-        {"schema_version": 1, **data}, sort_keys=False, allow_unicode=True, width=100
-    )
+    return head + yaml_text({"schema_version": 1, **data})
 
 
 def _why_keep(folder: Path) -> str:

@@ -10,14 +10,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from neurolysis.cli import care, plans, simulations
-from neurolysis.cli.reply import INTERRUPTED, UNEXPECTED, Reply
+from neurolysis.cli.reply import INTERRUPTED, UNEXPECTED, Reply, ask_to_stop
 from neurolysis.errors import NeurolysisError
 
 app = typer.Typer(
@@ -108,6 +108,6 @@ def _print(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command ``neurolysis``: runs one command and ends the process."""
-    handler: Callable[..., Any] = signal.default_int_handler
-    signal.signal(signal.SIGTERM, handler)  # a polite end cleans up as Ctrl-C does
+    for number in (signal.SIGINT, signal.SIGTERM):  # a polite end cleans up as Ctrl-C does
+        signal.signal(number, ask_to_stop)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

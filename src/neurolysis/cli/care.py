@@ -82,12 +82,17 @@ def evidence(
     return Reply(data=found.data(), text=evidence_text(found))
 
 
-def anesthetize(case: CasePath, on: Day = None, json_: Json = False) -> Reply:
+def anesthetize(
+    case: CasePath,
+    on: Day = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pages and room cards.")] = None,
+    json_: Json = False,
+) -> Reply:
     """Check the planned anaesthesia of a case: dose, what it numbs, order, what is missing, room cards."""
     from neurolysis.app.anesthetize import anesthetize as run
     from neurolysis.app.anesthetize import anesthetized_data, anesthetized_text
 
-    found = run(case, on=on.date() if on else None)
+    found = run(case, on=on.date() if on else None, out=out)
     return Reply(
         data=anesthetized_data(found),
         text=anesthetized_text(found),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,13 +35,31 @@ class Reply:
     exit_code: int = 0
 
 
+_ASKED_TO_STOP = threading.Event()
+
+
+def ask_to_stop(number: int, frame: FrameType | None) -> None:
+    """Signal handler: stop now, and if a library swallows that, at the next step of the work."""
+    _ASKED_TO_STOP.set()
+    raise KeyboardInterrupt
+
+
+def stop_if_asked() -> None:
+    """Raise KeyboardInterrupt when a stop was asked for and has not happened yet."""
+    if _ASKED_TO_STOP.is_set():
+        _ASKED_TO_STOP.clear()
+        raise KeyboardInterrupt
+
+
+def _checking(fraction: float, message: str) -> None:
+    stop_if_asked()
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal; else nothing."""
-    from neurolysis.delivery.technique import silent
-
     if not sys.stderr.isatty():
-        yield silent
+        yield _checking
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -50,6 +70,7 @@ def progress_bar() -> Iterator[Progress]:
         task = bar.add_task("starting", total=1.0)
 
         def show(fraction: float, message: str) -> None:
+            stop_if_asked()
             bar.update(task, completed=fraction, description=message)
 
         yield show
