@@ -12,6 +12,7 @@ from neurolysis.app.anesthetize import anesthetize
 from neurolysis.app.cases import load_case
 from neurolysis.app.decision_aid import make_decision_aid
 from neurolysis.app.evaluate import evaluate_case, evaluated_text
+from neurolysis.errors import InputError
 from neurolysis.nerve.conditions import condition, condition_groups
 from neurolysis.nerve.targets import target_of
 from neurolysis.planning.prognosis import options_for
@@ -62,12 +63,19 @@ def test_the_decision_aid_is_made(path: Path, language: str, tmp_path: Path) -> 
 def test_aftercare_is_made(path: Path, tmp_path: Path) -> None:
     case, folder = load_case(path)
     outcome = load_outcome(folder)
-    technique = outcome.procedure.modality if outcome and outcome.procedure else "rf_conventional"
+    known = case.treatment is not None or outcome is not None
+    technique = None if known else "rf_conventional"
     found = aftercare(path, out=tmp_path, technique=technique, blood_pressure_unit="percent")
     assert len(found.files) == 6
     assert found.plan.watch
     assert found.plan.red_flags
     assert found.plan.target == target_of(case.target.nerve if case.target else "").id
+
+
+def test_aftercare_asks_what_was_or_will_be_done() -> None:
+    assert aftercare(DEMO).plan.technique == "rf_conventional"
+    with pytest.raises(InputError, match="needs a technique"):
+        aftercare(ROOT / "examples" / "knee")
 
 
 def test_the_celiac_example_by_hand() -> None:

@@ -47,7 +47,7 @@ def aftercare(
     Args:
         on: the day; of the last entry of the outcome, else the case's own, else today.
         out: folder for the pages, the calendar and the FHIR CarePlan.
-        technique: modality id, where the outcome does not say what was done.
+        technique: modality id, where neither the outcome nor the case's treatment says it.
 
     Raises:
         InputError: case or outcome, no technique or target, impossible dates or scores.
@@ -96,11 +96,24 @@ def _what(case: Case, outcome: Outcome | None, technique: str | None) -> tuple[s
         return technique or done.modality, done.target
     if case.target is None:
         raise InputError("aftercare needs a target", where="case.yaml: target")
+    technique = technique or _planned(case)
     if technique is None:
         raise InputError(
             "aftercare needs a technique: nothing was done yet", where=OUTCOME_FILE, allowed="--technique"
         )
     return technique, case.target.nerve
+
+
+def _planned(case: Case) -> str | None:
+    """The modality that the case's treatment plans: the first of its technique, or the one of its mode."""
+    from neurolysis.evidence.vocabulary import modalities
+
+    if case.treatment is None:
+        return None
+    fitting = [item.id for item in modalities().values() if item.technique == case.treatment.technique]
+    mode = str(case.treatment.protocol.get("mode") or "")
+    of_mode = [name for name in fitting if mode and name.endswith(mode)]
+    return next(iter((*of_mode, *fitting)), None)
 
 
 def _write(case: Case, plan: AftercarePlan, out: Path) -> tuple[Path, ...]:
