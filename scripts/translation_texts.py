@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 REPORT = Path(__file__).parents[1] / "src" / "neurolysis" / "report"
-PAGES = ("decision_aid.py", "decision_about.py")
+PAGES = ("decision_aid.py", "decision_about.py", "aftercare_pages.py")
 VERDICTS = ("indicated", "possible with conditions", "contraindicated", "cannot say")
 COVERAGE = ("covered", "partly covered", "not covered", "no verdict")
 
@@ -20,6 +20,7 @@ def all_texts() -> list[str]:
 
 
 def _texts() -> Iterator[str]:
+    from neurolysis.aftercare.rules import contacts, instructions, patient_red_flags
     from neurolysis.approval import RESEARCH_USE
     from neurolysis.evaluation.pain_map import view_titles
     from neurolysis.evidence.store import load_yaml
@@ -40,6 +41,8 @@ def _texts() -> Iterator[str]:
     yield from (item.plain_title for item in targets().values())
     yield from (item["title"] for item in load_yaml("prognosis.yaml", PROGNOSIS)["harms"])
     yield from (family(name).title for name in families_of_kind("harm"))
+    yield from (item.text for item in (*instructions(), *patient_red_flags()))
+    yield from (item.title for item in contacts())
     yield from (*VERDICTS, *COVERAGE, *view_titles())
 
 

@@ -322,6 +322,12 @@ def test_the_command_writes_everything_or_nothing(tmp_path: Path) -> None:
         "going-home.pdf",
     ]
     assert found.plan.on == date(2026, 11, 25)
+    german = aftercare(example, out=tmp_path / "g", blood_pressure_unit="percent", language="de")
+    sheet = next(path for path in german.files if path.name == "going-home.de.html").read_text()
+    assert "Fieber über 38 Grad" in sheet
+    assert "nicht von Fachleuten geprüft" in sheet
+    with pytest.raises(UnknownNameError):
+        aftercare(example, out=tmp_path / "b", blood_pressure_unit="percent", language="xx")
     with pytest.raises(InputError):
         aftercare(example, out=tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -41,12 +41,14 @@ def aftercare(
     out: Path | None = None,
     technique: str | None = None,
     blood_pressure_unit: Literal["mmHg", "percent"] | None = None,
+    language: str = "en",
 ) -> Aftercare:
     """Aftercare of the case at ``case_path``, with its ``outcome.yaml`` if there is one.
 
     Args:
         on: the day; of the last entry of the outcome, else the case's own, else today.
         out: folder for the pages, the calendar and the FHIR CarePlan.
+        language: of the patient's sheet; a language of the catalogues.
         technique: modality id, where neither the outcome nor the case's treatment says it.
 
     Raises:
@@ -61,7 +63,7 @@ def aftercare(
     day, remarks = (on, ()) if on else _day(case, outcome)
     used, target = _what(case, outcome, technique)
     plan = care(case, outcome, day, technique=used, target=target, blood_pressure_unit=blood_pressure_unit)
-    return Aftercare(plan, remarks, () if out is None else _write(case, plan, out))
+    return Aftercare(plan, remarks, () if out is None else _write(case, plan, out, language))
 
 
 def load_outcome(folder: Path) -> Outcome | None:
@@ -116,7 +118,7 @@ def _planned(case: Case) -> str | None:
     return next(iter((*of_mode, *fitting)), None)
 
 
-def _write(case: Case, plan: AftercarePlan, out: Path) -> tuple[Path, ...]:
+def _write(case: Case, plan: AftercarePlan, out: Path, language: str) -> tuple[Path, ...]:
     from neurolysis.aftercare.calendar import calendar
     from neurolysis.app.pages import write_all
     from neurolysis.records.careplan import care_plan
@@ -126,9 +128,10 @@ def _write(case: Case, plan: AftercarePlan, out: Path) -> tuple[Path, ...]:
 
     made = datetime(plan.on.year, plan.on.month, plan.on.day, tzinfo=UTC)
     contents: dict[Path, bytes] = {}
+    home = "going-home" if language == "en" else f"going-home.{language}"
     for name, document in (
         ("aftercare", team_document(case, plan)),
-        ("going-home", patient_document(case, plan)),
+        (home, patient_document(case, plan, language)),
     ):
         contents[out / f"{name}.html"] = page(document).encode("utf-8")
         contents[out / f"{name}.pdf"] = typeset(document)

@@ -135,6 +135,7 @@ def aftercare(
             "--blood-pressure-unit", help="Unit of the Aldrete blood pressure item: the site's choice."
         ),
     ] = None,
+    language: Annotated[str, typer.Option("--language", help="Language of the patient's sheet.")] = "en",
     json_: Json = False,
 ) -> Reply:
     """Aftercare of a case: recovery, what to watch, going home, follow-up, diary, opioids, repeat."""
@@ -147,6 +148,7 @@ def aftercare(
         out=out,
         technique=technique,
         blood_pressure_unit=blood_pressure_unit,
+        language=language,
     )
     return Reply(data=aftercare_data(found), text=aftercare_text(found), remarks="\n".join(found.remarks))
 

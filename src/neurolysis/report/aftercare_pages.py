@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from neurolysis import __version__
-from neurolysis.aftercare.care import AftercarePlan
+from neurolysis.aftercare.care import AftercarePlan, FollowUp
 from neurolysis.aftercare.course import SignAlarm
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.case import Case
@@ -23,7 +23,9 @@ from neurolysis.report.document import (
     Section,
     Table,
     Tone,
+    Words,
 )
+from neurolysis.report.language import Translator
 
 WORDS = {True: "yes", False: "no", None: "cannot say"}
 TONE: dict[bool | None, Tone] = {True: "good", False: "stop", None: "plain"}
@@ -217,18 +219,25 @@ def _return(plan: AftercarePlan) -> Iterator[Block]:
         yield Bullets(plan.repeat.rows)
 
 
-def patient_document(case: Case, plan: AftercarePlan) -> Document:
-    """One sheet for the patient: what to expect, when to call, and the next contacts."""
-    contacts = tuple(
-        (c.title, f"{c.date_from} to {c.date_to}" if c.date_from else f"{c.day_from} days after")
-        for c in plan.follow_up
+def patient_document(case: Case, plan: AftercarePlan, language: str = "en") -> Document:
+    """One sheet for the patient: what to expect, when to call, and the next contacts.
+
+    Raises:
+        UnknownNameError: no such language.
+        InputError: a text that is not translated.
+    """
+    say = Translator(language)
+    contacts = tuple((say(item.title), _days(item, say)) for item in plan.follow_up)
+    note = (
+        () if language == "en" else (Paragraph(say("This language was not clinically reviewed."), note=True),)
     )
+    flags = tuple(say(item.text) for item in plan.red_flags)
     return Document(
-        title="When you go home",
-        subtitle=f"{modality(plan.technique).plain_title}: {target_entry(plan.target).plain_title}",
-        mark="FOR YOU TO KEEP",
+        title=say("When you go home"),
+        subtitle=f"{say(modality(plan.technique).plain_title)}: {say(target_entry(plan.target).plain_title)}",
+        mark=say("FOR YOU TO KEEP"),
         draft=True,
-        research_use=RESEARCH_USE,
+        research_use=say(RESEARCH_USE),
         case_id=case.id,
         plan_hash=plan.case_hash,
         software=f"neurolysis {__version__}, evidence {plan.evidence_version}",
@@ -238,14 +247,30 @@ def patient_document(case: Case, plan: AftercarePlan) -> Document:
             alerts=(),
             figure=None,
             blocks=(
-                Bullets(tuple(a.text for a in plan.red_flags), "Call at once, day or night, if you have"),
-                Bullets(tuple(a.text for a in plan.instructions), "At home"),
-                Facts("Call", (("By day", "." * 30), ("At night", "." * 30))),
-                Facts("Your next contacts", contacts),
+                Bullets(flags, say("Call at once, day or night, if you have")),
+                Bullets(tuple(say(a.text) for a in plan.instructions), say("At home")),
+                Facts(say("Call"), ((say("By day"), "." * 30), (say("At night"), "." * 30))),
+                Facts(say("Your next contacts"), contacts),
+                *note,
             ),
         ),
         sections=(),
+        language={"en": "en-GB"}.get(language, language),
         demonstration=case.demonstration,
-        record="case",
+        record=say("case"),
         large=True,
+        words=Words(
+            demonstration=say("Demonstration case, not a patient to be treated"),
+            demonstration_short=say("demonstration case"),
+            page=say("page"),
+            of=say("of"),
+        ),
     )
+
+
+def _days(item: FollowUp, say: Translator) -> str:
+    if item.date_from is None or item.date_to is None:
+        return say("{number} days after", number=item.day_from)
+    if item.date_from == item.date_to:
+        return str(item.date_from)
+    return say("{first} to {last}", first=item.date_from, last=item.date_to)
