@@ -51,6 +51,7 @@ verify: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m pytest benchmarks
 	$(BIN)/python benchmarks/measure.py --write docs/performance.md
+	$(BIN)/python benchmarks/measure_spread.py --write docs/performance-spread.md
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet

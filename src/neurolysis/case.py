@@ -15,6 +15,7 @@ from neurolysis.geometry import Point
 from neurolysis.quantity import Quantity, Value
 
 Side = Literal["left", "right", "midline"]
+PatientPosition = Literal["prone", "supine", "left lateral", "right lateral", "sitting"]
 
 
 class Patient(Value):
@@ -219,6 +220,7 @@ class GivenNerve(Value):
     points_mm: tuple[Point, ...] = Field(min_length=2)
     radius_mm: Quantity
     position_sd_mm: Quantity
+    picked_by: str = Field(default="", description="who drew it by eye; it is then shown as unreviewed")
 
 
 class GivenStructure(Value):
@@ -271,7 +273,7 @@ class Treatment(Value):
     return_path_resistance_ohm: Quantity | None = None
     fluid_at_tip_ml: float | None = Field(default=None, ge=0)
     fluid_name: str = ""
-    position: Literal["prone", "supine", "left lateral", "right lateral", "sitting"] | None = Field(
+    position: PatientPosition | None = Field(
         default=None, description="how the patient lies during delivery; an image may show another position"
     )
     position_tilt_deg: float = Field(default=0.0, ge=-90, le=90, description="head up of the table, degrees")

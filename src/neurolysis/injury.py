@@ -97,6 +97,9 @@ class StructureInjury(Value):
     peak_temperature_c: float | None = None
     peak_point_mm: Point | None = None
     cem43_min: float | None = None
+    agent_share: float | None = Field(
+        default=None, description="highest concentration of an agent, part of the least neurolytic one"
+    )
     distance_to_lesion_mm: float | None = None
     alternatives: Mapping[str, float] = Field(default_factory=dict)
     checks: tuple[LimitCheck, ...] = ()
@@ -108,7 +111,9 @@ class Injury(Value):
 
     schema_version: Literal[1] = 1
     exposure_hash: str
-    damage_start: str = Field(description="where heat damage starts: '43 C' or 'baseline subtracted'")
+    damage_start: str = Field(
+        description="where damage starts: '43 C', 'baseline subtracted', or the agent's lethal dose"
+    )
     nerves: tuple[NerveInjury, ...]
     structures: tuple[StructureInjury, ...]
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from neurolysis.case import Implant, Side
+from neurolysis.case import Implant, PatientPosition, Side
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.geometry import Point, RigidTransform, unit_vector
 from neurolysis.instrument import Cannula, Generator, ReturnPad
@@ -68,7 +68,7 @@ class Notice(Value):
 class Numerics(Value):
     """Numbers of the solver, not of the patient; part of every hash."""
 
-    finest_mm: float | None = Field(default=None, gt=0.02, le=1.0)
+    finest_mm: float | None = Field(default=None, gt=0.02, le=3.0)
     extent_mm: float = Field(default=40.0, ge=15, le=100)
     growth: float = Field(default=1.15, gt=1.0, le=1.5)
     coarsest_mm: float = Field(default=4.0, gt=0.1, le=10)
@@ -107,6 +107,9 @@ class Plan(Value):
     )
     fluid_at_tip_ml: float | None = Field(default=None, ge=0, description="given before delivery")
     fluid_name: str = ""
+    position: PatientPosition | None = Field(default=None, description="how the patient lies during delivery")
+    position_tilt_deg: float = Field(default=0.0, ge=-90, le=90, description="head up of the table, degrees")
+    declared_approach: str = ""
     numerics: Numerics = Numerics()
     notices: tuple[Notice, ...] = ()
 

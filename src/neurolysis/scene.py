@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from neurolysis.geometry import Curve, Point, Volume
 from neurolysis.quantity import Quantity, Value, canonical_json
 
-Review = Literal["given", "reviewed", "derived, unreviewed"]
+Review = Literal["given", "reviewed", "derived, unreviewed", "picked, unreviewed"]
 AIR = "air"
 """The tissue name that is outside every solver's domain and so needs no properties."""
 FibreClass = Literal["A-alpha", "A-beta", "A-delta", "B", "C"]
@@ -90,12 +90,14 @@ class Nerve(Value):
 class Limit(Value):
     """A limit on one metric of a structure: warn and stop values, with the reason's source.
 
-    ``direction`` says which side is bad: ``above`` (temperature) or ``below`` (distance).
+    ``direction`` says which side is bad: ``above`` (temperature) or ``below`` (distance); ``applies_to``
+    the treatments it is meant for: heat, an injected agent, or any.
     """
 
     metric: str = Field(min_length=1)
     unit: str
     direction: Literal["above", "below"]
+    applies_to: Literal["any", "heat", "agent"] = "any"
     warn: float | None = None
     stop: float | None = None
     basis: Literal["sourced", "computed", "assumption", "site"] = "sourced"

@@ -1,4 +1,4 @@
-"""The demonstration: plan the case that is shipped with the program."""
+"""The demonstrations: plan a case that is shipped with the program."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from pathlib import Path
 
 from neurolysis.app.plan_case import PlannedFiles, plan_case
 from neurolysis.delivery.technique import Progress, silent
+from neurolysis.errors import UnknownNameError
+
+DEMOS = {"medial-branch": "demo", "celiac": "celiac", "phenol": "phenol"}
+"""Shipped cases by name, with their folders; the first is shown when none is named."""
 
 
-def demo_case() -> Path:
-    """The folder of the shipped case."""
-    return Path(str(resources.files("neurolysis"))) / "data" / "demo"
+def demo_case(name: str = "medial-branch") -> Path:
+    """The folder of a shipped case; UnknownNameError lists them."""
+    if name not in DEMOS:
+        raise UnknownNameError("no such demonstration", found=name, allowed=tuple(DEMOS))
+    return Path(str(resources.files("neurolysis"))) / "data" / DEMOS[name]
 
 
-def run_demo(out: Path, *, overwrite: bool = False, progress: Progress = silent) -> PlannedFiles:
-    """Plan the shipped case into ``out``; see :func:`neurolysis.app.plan_case.plan_case`."""
-    return plan_case(demo_case(), out, overwrite=overwrite, progress=progress)
+def run_demo(
+    out: Path, name: str = "medial-branch", *, overwrite: bool = False, progress: Progress = silent
+) -> PlannedFiles:
+    """Plan a shipped case into ``out``; see :func:`neurolysis.app.plan_case.plan_case`."""
+    return plan_case(demo_case(name), out, overwrite=overwrite, progress=progress)

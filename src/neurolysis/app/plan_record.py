@@ -18,6 +18,7 @@ from neurolysis.errors import InputError
 from neurolysis.exposure import EnergyBalance, Exposure, LesionCriterion, LesionSize
 from neurolysis.injury import Injury
 from neurolysis.plan import Notice, Plan
+from neurolysis.planning.quadrants import QuadrantCoverage
 from neurolysis.planning.result import PlanResult
 from neurolysis.quantity import Quantity, Value, parse
 
@@ -76,6 +77,7 @@ class PlanRecord(Value):
     lesions: tuple[LesionSize, ...]
     lesion_outside_image_fraction: float = Field(ge=0, le=1)
     injury: Injury
+    quadrants: QuadrantCoverage | None = None
     trace: Trace
     assumptions: tuple[Assumption, ...]
     model_errors: tuple[Quantity, ...]
@@ -106,6 +108,7 @@ def plan_record(result: PlanResult, timing_s: Mapping[str, float]) -> PlanRecord
         lesions=exposure.lesions,
         lesion_outside_image_fraction=exposure.outside_image_fraction,
         injury=result.injury,
+        quadrants=result.quadrants,
         trace=_trace(exposure),
         assumptions=tuple(Assumption(where=where, number=number) for where, number in result.assumptions),
         model_errors=exposure.model_errors,

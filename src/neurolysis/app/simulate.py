@@ -37,8 +37,8 @@ def simulate(
         InputError: an option that is missing, or a value out of range.
     """
     item = technique(name)
-    complete = complete_values(item, values)
     overrides = read_settings(settings)
+    complete = complete_values(item, values)
     found = item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
     return {**found, "research_use": RESEARCH_USE}
 

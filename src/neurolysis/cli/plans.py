@@ -35,17 +35,20 @@ def plan(
 
 
 def demo(
+    name: Annotated[
+        str, typer.Argument(help="medial-branch, celiac or phenol; an unknown name lists all.")
+    ] = "medial-branch",
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and plan.json.")] = Path(
         "neurolysis-demo"
     ),
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> Reply:
-    """Plan the case that is shipped with the program."""
+    """Plan a case that is shipped with the program."""
     from neurolysis.app.demo import run_demo
 
     with progress_bar() as progress:
-        files = run_demo(out, overwrite=overwrite, progress=progress)
+        files = run_demo(out, name, overwrite=overwrite, progress=progress)
     return _planned(files)
 
 

@@ -101,7 +101,8 @@ def _listed() -> Mapping[str, Cannula]:
     ]
     cooled = [_cooled(data, row) for row in data["cooled"]]
     tined = [_tined(data, row) for row in data["tined"]]
-    return MappingProxyType({needle.id: needle for needle in [*plain, *cooled, *tined]})
+    injection = [_injection(data, row) for row in data["injection"]]
+    return MappingProxyType({needle.id: needle for needle in [*plain, *cooled, *tined, *injection]})
 
 
 def _plain(data: Mapping[str, Any], gauge: int, tip_mm: float, shape: str) -> Cannula:
@@ -118,6 +119,14 @@ def _cooled(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:
     gauge, tip_mm = row["gauge"], row["tip_mm"]
     cooling = data["cooling"]
     return _build(data, f"cooled_{gauge}g_{tip_mm:g}mm", gauge, tip_mm, "cooled", cooling=cooling)
+
+
+def _injection(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:
+    """A plain needle: what counts as its active tip is the bevel that fluid leaves by."""
+    gauge, length = row["gauge"], row["length_mm"]
+    name = f"needle_{gauge}g_{length:g}mm"
+    needle = _build(data, name, gauge, row["outlet_mm"], "straight")
+    return needle.replace(name=f"{gauge}G injection needle, {length:g} mm", shaft_length_mm=float(length))
 
 
 def _tined(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:

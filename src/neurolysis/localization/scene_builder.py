@@ -18,9 +18,10 @@ from neurolysis.localization.schemes import Labels, read_label_map
 from neurolysis.localization.structures import Surroundings, find_structures
 from neurolysis.localization.tissues import map_tissues
 from neurolysis.localization.vertebra import BodySide, find_vertebra
-from neurolysis.nerve.catalogue import nerve_entry, nerve_ids
+from neurolysis.nerve.catalogue import NerveEntry, nerve_entry, nerve_ids
+from neurolysis.nerve.targets import TargetEntry, target_ids, target_of
 from neurolysis.quantity import parse
-from neurolysis.scene import AIR, Nerve, Scene, Structure
+from neurolysis.scene import AIR, Landmark, Nerve, Scene, Structure
 
 WHERE = "case.yaml"
 
@@ -52,10 +53,32 @@ def build_scene(case: Case, folder: Path) -> Scene:
         structures=find_structures(
             case, _surroundings(case, labels, image, nerves), _given_structures(case, folder, image)
         ),
-        landmarks=() if junction is None else (junction.landmark,),
+        landmarks=(*(() if junction is None else (junction.landmark,)), *_picked(case, image)),
         level_names=labels.levels(),
         notes=(*tissues.notes, *_notes(case, labels, nerves, image)),
     )
+
+
+def _picked(case: Case, image: Volume) -> tuple[Landmark, ...]:
+    """Landmarks picked by hand, each within the image; a side stands before the name."""
+    found = []
+    for number, one in enumerate(case.landmarks):
+        if not image.contains([one.point_mm])[0]:
+            raise InputError(
+                "a landmark lies outside the image",
+                where=f"{WHERE}: landmarks.{number}.point_mm",
+                found=one.point_mm,
+            )
+        found.append(
+            Landmark(
+                name=f"{one.side} {one.name}" if one.side else one.name,
+                point_mm=one.point_mm,
+                spread_mm=one.position_sd_mm,
+                review="reviewed" if one.reviewed else "picked, unreviewed",
+                derivation=f"picked by {one.picked_by}" if one.picked_by else "picked by hand",
+            )
+        )
+    return tuple(found)
 
 
 def derive_target(target: Target, labels: Labels, image: Volume) -> tuple[Nerve, Junction]:
@@ -108,9 +131,10 @@ def _given_nerve(given: GivenNerve, target: Target | None, number: int) -> Nerve
     if side is None:
         raise InputError("a nerve that is not the target needs its side", where=f"{where}.side")
     known = nerve_entry(given.name) if given.name in nerve_ids() else None
+    listed = target_of(given.name) if known is None and given.name in target_ids() else None
     return Nerve(
-        name=f"{known.title}, {side}" if known else given.name,
-        catalogue_id=known.id if known else "",
+        name=_nerve_name(given.name, known, listed, side),
+        catalogue_id=known.id if known else (listed.id if listed else ""),
         side=side,
         curve=parse(Curve, {"points_mm": given.points_mm}, f"{where}.points_mm"),
         radius_mm=given.radius_mm,
@@ -118,8 +142,16 @@ def _given_nerve(given: GivenNerve, target: Target | None, number: int) -> Nerve
         fibres=known.fibre_classes if known else (),
         fibres_source=known.fibres_note if known else "",
         is_target=is_target,
-        derivation=f"given in {where}",
+        review="picked, unreviewed" if given.picked_by else "given",
+        derivation=f"picked by {given.picked_by}" if given.picked_by else f"given in {where}",
     )
+
+
+def _nerve_name(name: str, known: NerveEntry | None, listed: TargetEntry | None, side: str) -> str:
+    entry = known or listed
+    if entry is None:
+        return name
+    return entry.title if side == "midline" else f"{entry.title}, {side}"
 
 
 def _check_given_side(nerve: Nerve, target: Target, labels: Labels, image: Volume) -> None:

@@ -18,6 +18,10 @@ LOG_DAMAGE = "log_damage_"
 """Fields of this prefix hold ln Omega of one kinetics."""
 CEM43 = "cem43_min"
 PEAK = "peak_temperature_c"
+SHARE = "agent_share"
+"""Highest concentration of an injected agent, as a part of the least neurolytic one."""
+PERCENT, CONTACT = "peak_concentration_percent", "exposure_percent_min"
+"""Highest concentration of an agent, and concentration summed over time."""
 DOSE_FLOOR = 1e-4
 """Smallest dose told apart from none: minutes for CEM43, Omega for damage (0.01 % killed)."""
 
@@ -42,6 +46,11 @@ def unscaled(field: str, values: FloatArray) -> FloatArray:
     if not in_logarithm(field):
         return values
     return np.where(values > np.log(DOSE_FLOOR) + 1e-9, np.exp(values), 0.0)
+
+
+def main_measure(exposure: Exposure) -> str | None:
+    """The field that says how hard the treatment acts at a place: heat or agent; None for another."""
+    return next((name for name in (PEAK, SHARE) if name in exposure.fields), None)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ def coverage(
     position; *partly covered* in between.
     """
     if not verdict_allowed:
-        return "no verdict", "This kind of delivery gets field, temperature and evidence, never a verdict."
+        return (
+            "no verdict",
+            "This kind of delivery or target gets fields and evidence, never a verdict by nerve length.",
+        )
     deciding = [item for item in found if item.criterion not in undecided]
     if not deciding:
         return "no verdict", "No criterion can be decided on this nerve."

@@ -13,16 +13,21 @@ from typing import get_args
 
 import numpy as np
 
+from neurolysis.evidence.agent_injury import agent_injury
 from neurolysis.evidence.kinetics import cem43_record, kinetics
 from neurolysis.evidence.limits import limit_kinds, limits_for
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import FloatArray
 from neurolysis.injury import CriterionInjury, Injury, NerveInjury, StructureInjury
+from neurolysis.nerve.agent_dose import BAND, killed_share
 from neurolysis.nerve.along import (
     CEM43,
+    CONTACT,
     DOSE_FLOOR,
     LOG_DAMAGE,
     PEAK,
+    PERCENT,
+    SHARE,
     Sampler,
     Spread,
     displaced_courses,
@@ -99,7 +104,7 @@ def assess_nerve(scene: Scene, ground: Ground, nerve: Nerve) -> NerveInjury:
         verdict_allowed=ground.exposure.verdict_allowed,
         outside_mm=course.outside_mm,
     )
-    profiles = course.profiles(scene.body_temperature_c)
+    profiles = course.profiles(scene.body_temperature_c) | course.killed_band(nerve)
     return NerveInjury(
         nerve=nerve.name,
         is_target=nerve.is_target,
@@ -108,8 +113,8 @@ def assess_nerve(scene: Scene, ground: Ground, nerve: Nerve) -> NerveInjury:
         points_mm=tuple(map(tuple, course.points_mm.tolist())),
         profiles={name: tuple(values.tolist()) for name, values in profiles.items()},
         profile_units={name: _unit(ground.exposure, name) for name in profiles},
-        killed_fraction=course.killed_fraction(nerve.fibres),
-        selectivity_note=rules.selectivity.note,
+        killed_fraction=course.killed_fraction(nerve),
+        selectivity_note=_selectivity(ground.exposure),
         by_criterion=found,
         criteria_disagree=criteria_disagree(found, undecided, rules),
         critical_length_mm=rules.critical_length.value,
@@ -202,7 +207,7 @@ class Course:
         Stations beyond the grid stand at body temperature and no dose; ``inside_grid`` tells them.
         """
         exposure = self.ground.exposure
-        names = dict.fromkeys([PEAK, CEM43, *(c.field for c in exposure.criteria)])
+        names = dict.fromkeys([PEAK, CEM43, SHARE, CONTACT, *(c.field for c in exposure.criteria)])
         names |= dict.fromkeys(name for name in exposure.fields if name.startswith(LOG_DAMAGE))
         found: dict[str, FloatArray] = {}
         for name in names:
@@ -215,15 +220,41 @@ class Course:
             found["cem43_lower_bound"] = self.held().astype(float)
         return {**found, "inside_grid": self.here.inside.astype(float)}
 
-    def killed_fraction(self, fibres: Sequence[FibreClass]) -> Mapping[FibreClass, tuple[float, ...]]:
-        """1 - exp(-Omega) of the nerve fit, (m,), the same for every class (all, where they are unknown)."""
-        name = LOG_DAMAGE + NERVE_KINETICS
-        if name not in self.ground.exposure.fields:
+    def killed_fraction(self, nerve: Nerve) -> Mapping[FibreClass, tuple[float, ...]]:
+        """Killed share (m,), the same for every class (all, where they are unknown).
+
+        Heat: 1 - exp(-Omega) of the nerve fit. An injected agent: the middle of its band.
+        """
+        band = self.killed_band(nerve)
+        if band:
+            killed = band["killed_middle"]
+        elif LOG_DAMAGE + NERVE_KINETICS in self.ground.exposure.fields:
+            ln_omega = self.here.values(LOG_DAMAGE + NERVE_KINETICS, outside=np.log(DOSE_FLOOR))
+            killed = -np.expm1(-np.exp(np.minimum(ln_omega, np.log(OMEGA_CAP))))
+        else:
             return {}
-        ln_omega = self.here.values(name, outside=np.log(DOSE_FLOOR))
-        killed = -np.expm1(-np.exp(np.minimum(ln_omega, np.log(OMEGA_CAP))))
-        classes: Sequence[FibreClass] = fibres or get_args(FibreClass)
+        classes: Sequence[FibreClass] = nerve.fibres or get_args(FibreClass)
         return {fibre: tuple(killed.tolist()) for fibre in classes}
+
+    def killed_band(self, nerve: Nerve) -> dict[str, FloatArray]:
+        """Killed share of the cross-section (m,) by an injected agent: mild, middle, severe; else nothing.
+
+        The mild end takes the narrow spread of the agent, the severe end the wide one. What surrounds the
+        nerve is taken as its highest concentration for the time that gives the same product of both.
+        """
+        exposure = self.ground.exposure
+        agent = exposure.solver.get("agent")
+        if not isinstance(agent, str) or PERCENT not in exposure.fields:
+            return {}
+        found = {}
+        for member, tail in zip(BAND, ("_narrow", "", "_wide"), strict=True):
+            peak = self.here.values(PERCENT + tail, outside=0.0)
+            contact = self.here.values(CONTACT + tail, outside=0.0)
+            minutes = np.divide(contact, peak, out=np.zeros_like(peak), where=peak > 1e-6)
+            found[f"killed_{member}"] = killed_share(
+                agent, peak, minutes, radius_mm=nerve.radius_mm.value, member=member
+            )
+        return found
 
 
 def _anchor(here: Sampler, criterion: LesionCriterion) -> int:
@@ -254,7 +285,14 @@ def _structures(scene: Scene, ground: Ground) -> tuple[StructureInjury, ...]:
     return (*given, *others)
 
 
+def _selectivity(exposure: Exposure) -> str:
+    """What is known of fibre classes under this kind of treatment."""
+    return agent_injury().same_for_all_fibres if SHARE in exposure.fields else injury_rules().selectivity.note
+
+
 def _damage_start(exposure: Exposure) -> str:
+    if SHARE in exposure.fields:
+        return "lethal concentration for the lethal time, in the nerve"
     start = exposure.solver.get("damage_start_c")
     if isinstance(start, int | float):
         return f"{start:g} C"
@@ -265,8 +303,15 @@ def _notes(exposure: Exposure, nerves: Sequence[NerveInjury]) -> tuple[str, ...]
     rules = injury_rules()
     notes = [
         "The criteria are different definitions of 'lesioned'; they are shown side by side and not averaged.",
-        rules.selectivity.note,
+        _selectivity(exposure),
     ]
+    if SHARE in exposure.fields:
+        notes.append(
+            "Killed share: the agent diffuses into the nerve through its sheath; mild, middle "
+            "and severe take "
+            "every constant, and the spread of the agent, at one end. The constants were set by hand between "
+            "animal experiments."
+        )
     if LOG_DAMAGE + NERVE_KINETICS in exposure.fields:
         notes.append(f"Killed fraction is 1 - exp(-Omega). {kinetics(NERVE_KINETICS).warning}")
     if CEM43 in exposure.fields:

@@ -22,7 +22,7 @@ from neurolysis.evidence.kinetics import cem43_record
 from neurolysis.exposure import Exposure
 from neurolysis.geometry import FloatArray
 from neurolysis.injury import LimitCheck, StructureInjury
-from neurolysis.nerve.along import CEM43, PEAK, Sampler
+from neurolysis.nerve.along import CEM43, PEAK, SHARE, Sampler, main_measure
 from neurolysis.nerve.lesion import Lesion, largest_lesion
 from neurolysis.nerve.limits import cannot_say, check_limit, nothing_to_reach
 from neurolysis.nerve.masks import Mask
@@ -32,8 +32,8 @@ HOTTEST_VOXELS = 8000
 """Voxels looked into in detail; all others are colder at their centre and covered by the cells in them."""
 DISTANCE = "distance_to_lesion_mm"
 DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if any(d)], dtype=float)
-ALTERNATIVE = f"{PEAK}_"
-"""Fields of this prefix hold peak temperatures under another treatment of fluid-filled spaces."""
+METRICS = (PEAK, CEM43, SHARE)
+"""Fields that limits may be on; ``NAME_...`` holds the same under other assumptions."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Ground:
 
     @property
     def alternatives(self) -> dict[str, str]:
-        """Names of other treatments of fluid-filled spaces, and their fields."""
-        return {n.removeprefix(ALTERNATIVE): n for n in self.exposure.fields if n.startswith(ALTERNATIVE)}
+        """Names of other assumptions under which the main measure was computed, and their fields."""
+        main = main_measure(self.exposure)
+        return {n.removeprefix(f"{main}_"): n for n in self.exposure.fields if n.startswith(f"{main}_")}
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,10 @@ def mask_body(ground: Ground, mask: Mask) -> Body:
 
 def _hottest(ground: Ground, sampler: Sampler, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     candidates = np.flatnonzero(inside)
-    if len(candidates) <= HOTTEST_VOXELS or PEAK not in ground.exposure.fields:
+    main = main_measure(ground.exposure)
+    if len(candidates) <= HOTTEST_VOXELS or main is None:
         return candidates
-    order = np.argsort(sampler.values(PEAK, outside=-np.inf)[candidates])
+    order = np.argsort(sampler.values(main, outside=-np.inf)[candidates])
     chosen: NDArray[np.int64] = candidates[order[-HOTTEST_VOXELS:]]
     return chosen
 
@@ -230,7 +232,7 @@ class Readings:
     @classmethod
     def of(cls, ground: Ground, body: Body, distance_mm: float | None) -> Readings:
         """Read all metrics of a body."""
-        worst = {name: body.worst(name) for name in (PEAK, CEM43) if name in ground.exposure.fields}
+        worst = {name: body.worst(name) for name in METRICS if name in ground.exposure.fields}
         others = {name: body.worst(full).value for name, full in ground.alternatives.items()}
         return cls(ground, body, distance_mm, worst, others)
 
@@ -259,9 +261,9 @@ class Readings:
 
     def injury(self, name: str, kind: str, review: Review, limits: tuple[Limit, ...]) -> StructureInjury:
         """The record of one structure."""
-        peak = self.worst.get(PEAK)
-        dose = self.worst.get(CEM43)
-        point = None if peak is None or peak.point_mm is None else tuple(peak.point_mm.tolist())
+        peak, dose, share = (self.worst.get(name) for name in METRICS)
+        main = peak or share
+        point = None if main is None or main.point_mm is None else tuple(main.point_mm.tolist())
         return StructureInjury(
             structure=name,
             kind=kind,
@@ -269,11 +271,21 @@ class Readings:
             peak_temperature_c=None if peak is None else peak.value,
             peak_point_mm=point,
             cem43_min=None if dose is None else dose.value,
+            agent_share=None if share is None else share.value,
             distance_to_lesion_mm=self.distance_mm,
             alternatives=self.alternatives,
-            checks=tuple(self._check(limit) for limit in limits),
+            checks=tuple(self._check(limit) for limit in limits if self._applies(limit)),
             note=self._note(),
         )
+
+    def _applies(self, limit: Limit) -> bool:
+        """Limits on heat say nothing of an injected agent, nor the other way round."""
+        kinds = {PEAK: "heat", CEM43: "heat", SHARE: "agent"}
+        main = main_measure(self.ground.exposure)
+        if main is None:
+            return limit.applies_to == "any"
+        meant = kinds.get(limit.metric, limit.applies_to)
+        return meant in ("any", kinds[main])
 
     def _check(self, limit: Limit) -> LimitCheck:
         if limit.metric == DISTANCE:
@@ -284,7 +296,7 @@ class Readings:
         what_if = {}
         if limit.metric in self.spread:
             what_if[self._spread_name] = self.spread[limit.metric]
-        if limit.metric == PEAK:
+        if limit.metric == main_measure(self.ground.exposure):
             what_if |= {n.replace("_", " "): v for n, v in self.alternatives.items()}
         return check_limit(limit, value, what_if=what_if, optimistic=self._held(limit.metric))
 
@@ -313,6 +325,8 @@ class Readings:
             parts.append(f"{share} of it lies outside the computed box, where the box's edge bounds it")
         if self.spread and PEAK in self.spread:
             parts.append(f"{self._spread_name} the peak is {self.spread[PEAK]:.1f} °C")
+        if self.spread and SHARE in self.spread:
+            parts.append(f"{self._spread_name} the share is {self.spread[SHARE]:.2f}")
         return "; ".join(part for part in parts if part)
 
 

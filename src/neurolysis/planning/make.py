@@ -68,6 +68,9 @@ def make_plan(
         implants=case.implants,
         fluid_at_tip_ml=treatment.fluid_at_tip_ml,
         fluid_name=treatment.fluid_name,
+        position=treatment.position,
+        position_tilt_deg=treatment.position_tilt_deg,
+        declared_approach=treatment.declared_approach,
         numerics=numerics or chosen.default_numerics,
     )
     with _at("target.nerve"):

@@ -9,6 +9,7 @@ from neurolysis.case import Case
 from neurolysis.exposure import Exposure
 from neurolysis.injury import Injury
 from neurolysis.plan import Notice, Plan
+from neurolysis.planning.quadrants import QuadrantCoverage
 from neurolysis.quantity import Quantity
 from neurolysis.scene import Scene
 
@@ -20,6 +21,7 @@ class PlanResult:
     Attributes:
         notices: everything that fired: the plan's own, the simulation's and the injury's, worst first.
         assumptions: (where used, number) for each number without a source that this result rests on.
+        quadrants: coverage round the celiac artery, where that is the target.
     """
 
     case: Case
@@ -30,6 +32,7 @@ class PlanResult:
     notices: tuple[Notice, ...]
     assumptions: tuple[tuple[str, Quantity], ...]
     approval: Approval | None = None
+    quadrants: QuadrantCoverage | None = None
 
     @property
     def mark(self) -> str:

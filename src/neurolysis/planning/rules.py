@@ -18,6 +18,7 @@ from neurolysis.evaluation.red_flags import red_flags
 from neurolysis.evaluation.suitability import out_of_scope
 from neurolysis.nerve.catalogue import joint_notes, nerve_entry, nerve_ids, target_problems
 from neurolysis.nerve.masks import Mask
+from neurolysis.nerve.targets import target_of
 from neurolysis.plan import Notice, Placement, Severity
 from neurolysis.planning.anaesthesia import anaesthesia_notices
 from neurolysis.planning.needle import STEP_MM, NeedlePath, needle_path
@@ -27,8 +28,10 @@ from neurolysis.scene import AIR, Scene, Structure
 PROJECT_RULE = "clinical rule laid down for this project; no source gives its number"
 CROSSED_ON_THE_WAY = frozenset({"skin"})
 """Kinds of structure a needle has to pass."""
-INTRAOSSEOUS = frozenset({"basivertebral nerve"})
-"""Kinds of nerve that lie in bone, so that a tip in bone is meant; the catalogue holds none yet."""
+INTRAOSSEOUS = frozenset({"intraosseous nerve"})
+"""Kinds of target that lie in bone, so that a tip in bone is meant."""
+DECLARED_APPROACHES = {"trans-aortic": "aorta"}
+"""Approaches that cross a structure on purpose, by the word that its name must hold."""
 UNCERTAIN_REACH_MM = 15.0
 """How far around the bare parts uncertain tissue is counted; most lesions read are smaller."""
 OUTSIDE_IMAGE = "tip.outside_image"
@@ -199,7 +202,7 @@ def air_rule(facts: Facts) -> Iterator[Notice]:
 def bone_rule(facts: Facts) -> Iterator[Notice]:
     """A tip on or in bone warns with its depth; beyond one voxel's diagonal it stops a soft-tissue target."""
     target = facts.case.target
-    meant = target is not None and nerve_entry(target.nerve).kind in INTRAOSSEOUS
+    meant = target is not None and _kind_of(target.nerve) in INTRAOSSEOUS
     diagonal = float(np.linalg.norm(facts.scene.tissues.volume.spacing_mm))
     for name, path in facts.named_paths():
         depth = bone_depth(facts.scene.tissues, path.active_mm)
@@ -208,6 +211,10 @@ def bone_rule(facts: Facts) -> Iterator[Notice]:
         if crossed * len(path.shaft_mm) * STEP_MM > diagonal:
             text = f"{name}: {crossed * len(path.shaft_mm) * STEP_MM:.1f} mm of the shaft run through bone."
             yield _notice("warn", "shaft.in_bone", text, PROJECT_RULE)
+
+
+def _kind_of(nerve: str) -> str:
+    return nerve_entry(nerve).kind if nerve in nerve_ids() else target_of(nerve).kind
 
 
 def bone_notice(
@@ -230,16 +237,20 @@ def bone_notice(
 def path_rule(facts: Facts) -> Iterator[Notice]:
     """A needle through a structure at risk stops; one that passes within a structure's spread warns."""
     structures = [s for s in facts.scene.structures if s.kind not in CROSSED_ON_THE_WAY]
+    declared = facts.case.treatment.declared_approach if facts.case.treatment else ""
     for name, path in facts.named_paths():
         for structure in structures:
-            yield from _passes(name, path, structure)
+            yield from _passes(name, path, structure, declared)
 
 
-def _passes(name: str, path: NeedlePath, structure: Structure) -> Iterator[Notice]:
+def _passes(name: str, path: NeedlePath, structure: Structure, declared: str) -> Iterator[Notice]:
     if structure.mask is None:
         return
     gap = float(Mask(structure.mask).distance_mm(path.all_mm).min()) - path.radius_mm
-    if gap <= 0:
+    if gap <= 0 and _is_declared(structure, declared):
+        text = f"{name} runs through {structure.name}: declared as '{declared}'."
+        yield _notice("warn", "path.declared", text, PROJECT_RULE)
+    elif gap <= 0:
         text = f"{name} runs through {structure.name} ({structure.review})."
         yield _notice("stop", "path.through_structure", text, PROJECT_RULE)
     elif gap <= structure.position_sd_mm:
@@ -248,6 +259,14 @@ def _passes(name: str, path: NeedlePath, structure: Structure) -> Iterator[Notic
             f"({structure.position_sd_mm:.1f} mm)."
         )
         yield _notice("warn", "path.near_structure", text, PROJECT_RULE)
+
+
+def _is_declared(structure: Structure, declared: str) -> bool:
+    """Whether a named approach means to go through this structure; where the tip ends is another rule."""
+    return any(
+        declared.casefold() == approach and part in structure.name.casefold()
+        for approach, part in DECLARED_APPROACHES.items()
+    )
 
 
 def metal_between_needles_rule(facts: Facts) -> Iterator[Notice]:

@@ -12,6 +12,7 @@ from neurolysis.injury import Injury, LimitCheck, NerveInjury, StructureInjury
 from neurolysis.nerve.injury import assess
 from neurolysis.plan import Notice, Plan
 from neurolysis.planning.assumptions import collect_assumptions
+from neurolysis.planning.quadrants import quadrant_coverage, quadrant_notices
 from neurolysis.planning.result import PlanResult
 from neurolysis.planning.skin import with_skin
 from neurolysis.scene import Scene
@@ -43,8 +44,15 @@ def simulate_plan(
     exposure = chosen.expose(scene, plan, lambda f, text: progress(SOLVER_SHARE * f, text))
     progress(SOLVER_SHARE, "injury of nerves and structures")
     injury = with_skin(case, scene, plan, exposure, assess(scene, exposure))
+    quadrants = quadrant_coverage(scene, plan, exposure)
     notices = worst_first(
-        [*plan.notices, *exposure.notices, *injury_notices(injury), *beyond_image(exposure)]
+        [
+            *plan.notices,
+            *exposure.notices,
+            *injury_notices(injury),
+            *beyond_image(exposure),
+            *quadrant_notices(quadrants),
+        ]
     )
     assumed = collect_assumptions(scene, exposure, injury, chosen.assumptions(scene, plan))
     progress(1.0, "done")
@@ -56,6 +64,7 @@ def simulate_plan(
         injury=injury,
         notices=notices,
         assumptions=assumed,
+        quadrants=quadrants,
     )
 
 
@@ -111,7 +120,11 @@ def _limit_text(check: LimitCheck) -> str:
 
 
 def _metric(check: LimitCheck) -> str:
-    words = {"cem43_min": "CEM43", "distance_to_lesion_mm": "distance to the lesion"}
+    words = {
+        "cem43_min": "CEM43",
+        "agent_share": "share of the least neurolytic concentration",
+        "distance_to_lesion_mm": "distance to the lesion",
+    }
     return words.get(check.limit.metric, check.limit.metric.removesuffix("_c").replace("_", " "))
 
 

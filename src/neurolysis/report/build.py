@@ -105,6 +105,7 @@ def _place(result: PlanResult) -> Section:
 def _lesion(result: PlanResult, slices: tuple[Figure, ...], citations: Citations) -> Section:
     blocks = _blocks(
         FigureRow((*slices, legend(result))),
+        tables.quadrant_table(result, citations),
         tables.lesion_table(result.exposure, citations),
         tables.model_error_table(result.exposure, citations),
     )

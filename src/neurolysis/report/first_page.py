@@ -33,6 +33,8 @@ COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
 }  # fmt: skip
 VERDICT_TONES: dict[str, Tone] = {"ok": "plain", "warn": "warn", "stop": "stop", "cannot say": "warn"}
+MOST_DANGERS = 10
+"""Structures named on the first page; all stand in a later table."""
 COVERAGE = "coverage"
 """Code of the warning that repeats the headline."""
 DERIVED = "derived, unreviewed"
@@ -52,7 +54,7 @@ def first_page(
         blocks.append(Bullets(missing, "What the image and the case do not hold"))
     return FirstPage(
         facts=(who(result), what(result, technique), where(result)),
-        headlines=(coverage_headline(result), danger_headline(result)),
+        headlines=(quadrant_headline(result) or coverage_headline(result), danger_headline(result)),
         alerts=tuple(alerts(result, citations)),
         figure=figure,
         blocks=tuple(blocks),
@@ -149,6 +151,30 @@ def coverage_headline(result: PlanResult) -> Headline:
         number=text.millimetres(shortest.longest_lesioned_mm) if shortest else text.NO_NUMBER,
         number_note=_length_note(shortest) if shortest else "no criterion decides",
         details=tuple(detail for detail in details if detail),
+    )
+
+
+def quadrant_headline(result: PlanResult) -> Headline | None:
+    """Filled quadrants in the place of covered length; None where they are not the measure."""
+    found = result.quadrants
+    if found is None:
+        return None
+    stands = [_standing(result)] if _standing(result) else []
+    if found.missing:
+        return Headline(
+            "Are the quadrants filled?", "Cannot say", "stop" if stands else "warn", text.NO_NUMBER,
+            found.missing, tuple(stands),
+        )  # fmt: skip
+    middle = found.filled["middle"]
+    words = [f"{found.filled['little']} if the agent spreads little, {found.filled['far']} if far."]
+    words += [f"{line}." for line in found.relief]
+    return Headline(
+        label="Are the quadrants filled?",
+        answer="All filled" if middle == 4 else "Not all filled",
+        tone="stop" if stands else ("good" if min(found.filled.values()) == 4 else "warn"),
+        number=f"{middle} of 4",
+        number_note="quadrants round the celiac artery, whose origin was picked by eye",
+        details=(*stands, *words),
     )
 
 
@@ -262,7 +288,7 @@ def danger_headline(result: PlanResult) -> Headline:
         )  # fmt: skip
     verdict = worst_verdict(item)
     details = [
-        f"Peak temperature there: {text.celsius(item.peak_temperature_c)}.",
+        _worst_there(item),
         f"Verdict: {verdict}; {margin_text(tightest(item))}.",
     ]
     if item.review == DERIVED:
@@ -279,17 +305,27 @@ def danger_headline(result: PlanResult) -> Headline:
     )
 
 
+def _worst_there(item: StructureInjury) -> str:
+    """The main measure at a structure, in words."""
+    if item.agent_share is not None:
+        return f"Highest concentration there: {text.percent(item.agent_share)} of the least neurolytic one."
+    return f"Peak temperature there: {text.celsius(item.peak_temperature_c)}."
+
+
 def danger_table(result: PlanResult) -> Table:
-    """Every structure at risk in one line, nearest first."""
-    ordered = sorted(
+    """The structures at risk in one line each, worst verdict and nearest first."""
+    by_agent = any(item.agent_share is not None for item in result.injury.structures)
+    everything = sorted(
         result.injury.structures,
         key=lambda s: 1e9 if s.distance_to_lesion_mm is None else s.distance_to_lesion_mm,
     )
+    ordered = everything[:MOST_DANGERS]
+    left = len(everything) - len(ordered)
     rows = [
         (
             short_name(item.structure),
             text.fixed(item.distance_to_lesion_mm),
-            text.fixed(item.peak_temperature_c),
+            text.percent(item.agent_share) if by_agent else text.fixed(item.peak_temperature_c),
             margin_text(tightest(item)),
             worst_verdict(item),
         )
@@ -297,10 +333,11 @@ def danger_table(result: PlanResult) -> Table:
     ]
     return Table(
         "Structures at risk, nearest first",
-        ("Structure", ">Distance, mm", ">Peak, °C", "Tightest limit", "Verdict"),
+        ("Structure", ">Distance, mm", ">Share" if by_agent else ">Peak, °C", "Tightest limit", "Verdict"),
         tuple(rows),
         weights=(2.6, 1.2, 1, 4, 1.2),
         tones=tuple(VERDICT_TONES[worst_verdict(item)] for item in ordered),
+        note=f"{left} more, further away, stand in the table of limits." if left else "",
     )
 
 

@@ -11,7 +11,7 @@ from neurolysis.report import backdrop, palette, svg, text
 from neurolysis.report.decided import LOWER_BOUND, undecided_in
 from neurolysis.report.document import Figure
 from neurolysis.report.first_page import short_name
-from neurolysis.report.slices import ISOTHERMS_C, Marks, dashes
+from neurolysis.report.slices import ARRIVAL, ARRIVALS_MIN, ISOTHERMS_C, Marks, dashes
 
 SAMPLE = 30.0
 """Width of the samples on the left."""
@@ -61,6 +61,12 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
         yield (
             svg.cased(_bar(), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK),
             f"Peak temperature of {levels} °C{_as_criteria(result)}",
+        )
+    if ARRIVAL in result.exposure.fields:
+        times = text.listed(f"{minutes:g}" for minutes in ARRIVALS_MIN)
+        yield (
+            svg.cased(_bar(), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK),
+            f"Front of the least neurolytic concentration after {times} min (middle member)",
         )
     for label, structure in marks.structures:
         derived = " (derived, unreviewed)" if structure.review == "derived, unreviewed" else ""

@@ -24,7 +24,10 @@ LABEL_ANGLES_DEG = (215.0, 325.0, 168.0, 12.0)
 """Where round the lesion each isotherm's number stands, so that nested ones keep apart."""
 STEP_MM = 0.2
 COARSE_STEP_MM = 0.4
-HALF_RANGE_MM = (14.0, 26.0)
+HALF_RANGE_MM = (14.0, 45.0)
+ARRIVAL = "arrival_min"
+ARRIVALS_MIN = (0.5, 1.0, 2.0, 4.0, 10.0, 30.0)
+"""Times whose front is drawn where an agent spreads."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Slice:
         """Fields of the exposure on this plane, on their interpolation scales."""
         across, along, points = self.plane.grid(STEP_MM)
         exposure = self.result.exposure
-        names = dict.fromkeys([*(c.field for c in exposure.criteria), PEAK])
+        names = dict.fromkeys([*(c.field for c in exposure.criteria), PEAK, ARRIVAL])
         sampler = Sampler.at(exposure, points)
         return {
             name: Raster(self.view, across, along, sampler.scaled(name, outside=BELOW_ALL))
@@ -141,13 +144,20 @@ class Slice:
 
     @cached_property
     def _isotherms(self) -> list[tuple[float, list[FloatArray]]]:
-        if PEAK not in self.result.exposure.fields:
+        fields = self.result.exposure.fields
+        if PEAK in fields:
+            return [(level, self._rasters[PEAK].lines(level)) for level in ISOTHERMS_C]
+        if ARRIVAL not in fields:
             return []
-        raster = self._rasters[PEAK]
-        return [(level, raster.lines(level)) for level in ISOTHERMS_C]
+        # A front lies where the agent has been: the logarithm keeps "never" from pulling it inwards.
+        raster = self._rasters[ARRIVAL]
+        early = Raster(
+            raster.view, raster.across_mm, raster.along_mm, -np.log(np.clip(raster.values, 1e-2, 1e2))
+        )
+        return [(level, early.lines(-float(np.log(level)))) for level in ARRIVALS_MIN]
 
     def isotherms(self) -> str:
-        """Lines of equal peak temperature."""
+        """Lines of equal peak temperature, or of equal arrival of an agent."""
         return "".join(
             svg.cased(svg.path_data(lines), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK)
             for _, lines in self._isotherms
@@ -157,7 +167,7 @@ class Slice:
         """The temperature of each isotherm, above everything else."""
         return "".join(
             self._isotherm_label(level, lines[0], angle)
-            for (level, lines), angle in zip(self._isotherms, LABEL_ANGLES_DEG, strict=False)
+            for (level, lines), angle in zip(self._isotherms, LABEL_ANGLES_DEG * 2, strict=False)
             if lines
         )
 
@@ -168,9 +178,13 @@ class Slice:
         width, height = self.view.size
         x, y = float(np.clip(x, 14, width - 14)), float(np.clip(y + 4, 12, height - 4))
         return svg.text(
-            x, y, f"{level:g}°", size=11.5, fill=palette.ISOTHERM, halo=palette.INK, anchor="middle",
-            weight="700",
+            x, y, f"{level:g}{self._level_unit}", size=11.5, fill=palette.ISOTHERM, halo=palette.INK,
+            anchor="middle", weight="700",
         )  # fmt: skip
+
+    @property
+    def _level_unit(self) -> str:
+        return "°" if PEAK in self.result.exposure.fields else " min"
 
     def structures(self) -> str:
         """Edges of the structures at risk, tinted, each with its number."""

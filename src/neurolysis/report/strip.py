@@ -230,11 +230,12 @@ def _critical(window: Window, x: Axis, y: float) -> str:
 
 
 def _alt(injury: NerveInjury) -> str:
-    peak = max(injury.profiles.get(PEAK, (float("nan"),)))
+    hot = injury.profiles.get(PEAK)
     lengths = "; ".join(
         f"{item.label}: {text.millimetres(item.longest_lesioned_mm)}" for item in injury.by_criterion
     )
     return (
-        f"{injury.nerve} from end to end. Highest peak temperature {text.celsius(peak)}. "
+        f"{injury.nerve} from end to end. "
+        f"{f'Highest peak temperature {text.celsius(max(hot))}. ' if hot else ''}"
         f"Longest lesioned stretch by criterion: {lengths}."
     )

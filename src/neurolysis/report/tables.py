@@ -180,8 +180,37 @@ def _notes_of(item: StructureInjury) -> Iterator[str]:
         if check.reason and check.reason not in item.note:
             yield f"{name}, {text.name(check.limit.metric)}: {check.reason}."
     if item.alternatives:
-        values = "; ".join(f"{n.replace('_', ' ')}: {text.celsius(v)}" for n, v in item.alternatives.items())
-        yield f"{name}, peak temperature under other treatments of its fluid: {values}."
+        yield f"{name}, {_alternatives(item)}."
+
+
+def _alternatives(item: StructureInjury) -> str:
+    """The main measure under other assumptions."""
+    if item.agent_share is not None:
+        shares = "; ".join(f"{n}: {text.percent(v)}" for n, v in item.alternatives.items())
+        return f"share of the least neurolytic concentration by how the agent spreads: {shares}"
+    values = "; ".join(f"{n.replace('_', ' ')}: {text.celsius(v)}" for n, v in item.alternatives.items())
+    return f"peak temperature under other treatments of its fluid: {values}"
+
+
+def quadrant_table(result: PlanResult, citations: Citations) -> Table | None:
+    """Filled share of each quadrant by how the agent spreads; None where quadrants are not the measure."""
+    found = result.quadrants
+    if found is None or found.missing:
+        return None
+    names = tuple(next(iter(found.shares.values())))
+    rows = tuple(
+        (name, *(text.percent(found.shares[member][name]) for member in found.shares)) for name in names
+    )
+    total = ("filled (of 4)", *(str(found.filled[member]) for member in found.shares))
+    cited = ", ".join(citations.cite(source) for source in found.sources)
+    note = "; ".join((*found.needles, *found.relief)) + f" {cited}"
+    return Table(
+        "Quadrants round the celiac artery: share of the loose tissue at the least neurolytic concentration",
+        ("Quadrant", *(f">Spreads {m}" if m != "middle" else ">Middle" for m in found.shares)),
+        (*rows, total),
+        weights=(3, 1.5, 1.5, 1.5),
+        note=text.sentence(note) + ".",
+    )
 
 
 def notice_table(result: PlanResult, citations: Citations) -> Table:
@@ -209,7 +238,7 @@ def limits_of_the_method(result: PlanResult, citations: Citations) -> tuple[Para
     nerve = result.scene.target()
     spread = text.millimetres(nerve.position_sd_mm.value)
     lead = Paragraph(
-        "The temperatures, doses and lengths here are computed. They come from constants of the literature "
+        "The fields, doses and lengths here are computed. They come from constants of the literature "
         "on the anatomy of this image; nothing was measured in this patient, whose tissue may differ. A "
         "lesioned nerve is not the same as relief of pain: how much relief to expect is not part of this "
         "report."
@@ -218,8 +247,8 @@ def limits_of_the_method(result: PlanResult, citations: Citations) -> tuple[Para
         f"{size} They do not hold the error of placing the needle.",
         f"The nerve's course ({nerve.review}) is uncertain by {spread} (one standard deviation); "
         "the chances shown come from that spread.",
-        f"Heat damage is counted from: {result.injury.damage_start.replace(' C', ' °C')}.",
-        "The energy balance shows errors of the program, not how true the model is.",
+        f"Damage is counted from: {result.injury.damage_start.replace(' C', ' °C')}.",
+        "Balances show errors of the program, not how true the model is.",
         *(citations.numbered(text.sentence(note)) for note in result.injury.notes),
     ]
     return lead, Bullets(tuple(dict.fromkeys(items)))

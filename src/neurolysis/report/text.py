@@ -21,6 +21,7 @@ NAMES = {
     "cem43_min": "CEM43 dose",
     "distance_to_lesion_mm": "distance to lesion",
     "killed_fraction": "killed fraction",
+    "agent_share": "share of the least neurolytic concentration",
 }
 """Field and metric names in words; others lose their unit suffix and underscores."""
 
