@@ -19,7 +19,7 @@ PERMEABILITY, VISCOSITY, POROSITY, DIFFUSIVITY = 1e-11, 1e-3, 0.2, 1e-9
 
 def run(cells, side_mm, volume_ml, minutes, steps):
     from fipy import CellVariable, DiffusionTerm, FaceVariable, Grid3D, TransientTerm, UpwindConvectionTerm
-    from fipy.solvers import DefaultAsymmetricSolver, DefaultSolver
+    from fipy.solvers.scipy import LinearBicgstabSolver, LinearCGSolver
 
     h = side_mm * 1e-3 / cells
     began = time.perf_counter()
@@ -33,7 +33,7 @@ def run(cells, side_mm, volume_ml, minutes, steps):
     pressure = CellVariable(mesh=mesh, value=0.0)
     pressure.constrain(0.0, mesh.exteriorFaces)
     (DiffusionTerm(coeff=PERMEABILITY / VISCOSITY) + CellVariable(mesh=mesh, value=flat)).solve(
-        var=pressure, solver=DefaultSolver(tolerance=1e-8, iterations=2000)
+        var=pressure, solver=LinearCGSolver(tolerance=1e-8, iterations=2000)
     )
     velocity = FaceVariable(mesh=mesh, rank=1)
     velocity.setValue(-PERMEABILITY / VISCOSITY * pressure.faceGrad.value)
@@ -45,7 +45,7 @@ def run(cells, side_mm, volume_ml, minutes, steps):
     )
     dt = 60 * minutes / steps
     for _ in range(steps):
-        equation.solve(var=part, dt=dt, solver=DefaultAsymmetricSolver(tolerance=1e-8, iterations=2000))
+        equation.solve(var=part, dt=dt, solver=LinearBicgstabSolver(tolerance=1e-8, iterations=2000))
     wall_s = time.perf_counter() - began
     value = np.asarray(part.value)
     held = float(value.sum() * h**3 * POROSITY)

@@ -15,7 +15,7 @@ import numpy as np
 
 from neurolysis.physics.backend import load_jax
 from neurolysis.physics.linear import apply_operator, conjugate_gradients
-from neurolysis.physics.multigrid import build_levels, v_cycle
+from neurolysis.physics.multigrid import build_levels, cycle
 from neurolysis.physics.porous import Infusion, end_links, links
 
 jax = load_jax()
@@ -140,7 +140,7 @@ def solve_flow(
     extra = a.storage / dt + a.leak
     for axis, (lo, hi) in enumerate(ends):
         extra = _add_at(_add_at(extra, lo, axis, 0), hi, axis, -1)
-    extra = jnp.where(a.wall, 1.0, extra)
+    extra = jnp.where(a.wall, 0.0, extra)
     rhs = source + _stored(a, pores, dt)
     for axis, flow in enumerate(pull):
         width = [(1, 1) if k == axis else (0, 0) for k in range(flow.ndim)]
@@ -150,12 +150,13 @@ def solve_flow(
     levels = jax.lax.optimization_barrier(build_levels(tuple(inner), extra))
     found, count, rest = conjugate_gradients(
         partial(apply_operator, levels[0].diagonal, levels[0].padded),
-        partial(v_cycle, levels),
+        partial(cycle, levels),
         rhs,
         pressure,
         tolerance,
         LIMIT,
     )
+    found = jnp.where(a.wall, 0.0, found)
     flux = []
     for axis, link in enumerate(inner):
         low, high = _pair(found, axis)
