@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 OUT ?= neurolysis-demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint verify bench docs generated lock clean
+.PHONY: help demo test lint verify fuzz bench docs generated lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       plan the shipped case and write $(OUT)/report.html, report.pdf, plan.json"
 	@echo "make test       ruff, mypy and pytest"
 	@echo "make verify     the longer verification tests"
+	@echo "make fuzz       ten minutes of fuzzing of everything that reads an image (SECONDS=...)"
 	@echo "make bench      the benchmarks"
 	@echo "make docs       the site, in site/"
 	@echo "make generated  the schemas and the case file page, from the program"
@@ -48,10 +49,16 @@ test: lint
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify
 
+fuzz: $(VENV)/installed-dev
+	$(PIP) "atheris>=3.0"
+	$(BIN)/python fuzz/fuzz_images.py -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=3000
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m pytest benchmarks
 	$(BIN)/python benchmarks/measure.py --write docs/performance.md
 	$(BIN)/python benchmarks/measure_spread.py --write docs/performance-spread.md
+	$(BIN)/python benchmarks/measure_paths.py
+	$(BIN)/python benchmarks/measure_drr.py
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet

@@ -105,7 +105,9 @@ def peer(python, cells):
         return None
     command = [python, str(HERE / "peers" / "fipy_injection.py"), "--cells", str(cells), "--side-mm", str(SIDE_MM),
                "--volume-ml", str(VOLUME_ML), "--steps", str(STEPS)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # SciPy's solvers: the ones that install everywhere. FiPy's own warnings would drown its answer.
+    surroundings = {**os.environ, "FIPY_SOLVERS": "scipy", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
     return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip()[-300:]}
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from neurolysis.app.validate import validate
-from neurolysis.delivery.technique import ValidationRow, technique
+from neurolysis.delivery.technique import ValidationRow, technique, techniques
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
 
@@ -53,7 +53,8 @@ def main() -> None:
     for name, rows in validate().rows.items():
         verdicts = Counter(row.verdict for row in rows)
         counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(verdicts.items()))
-        parts += [f"## {technique(name).title}\n\n{len(rows)} statements: {counts}.\n", table(rows), ""]
+        title = technique(name).title if name in techniques() else "Local anaesthesia"
+        parts += [f"## {title}\n\n{len(rows)} statements: {counts}.\n", table(rows), ""]
     PAGE.write_text("\n".join([*parts, LESSONS]))
 
 

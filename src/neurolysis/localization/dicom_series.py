@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from neurolysis.errors import ImageError, NeurolysisError, UnknownNameError
 from neurolysis.geometry import FloatArray
+from neurolysis.localization.dicom_kinds import DEFLATED, DIRECTORY_CLASS, SOP_CLASSES
 from neurolysis.quantity import Value
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 MAX_VOXELS = 2**29
 """Largest image read (1024 x 1024 x 512): 1 GiB of int16; refused before anything is allocated."""
+MAX_FILES = 20_000
+LARGEST_ELEMENT = 2**20
+"""Elements above this many bytes are left in the file until somebody asks for them."""
 POSITION_TOLERANCE_MM = 0.01
 SPACING_TOLERANCE = 0.005
 """A slice may lie off the even spacing by 0.01 mm or 0.5 % of the spacing, whichever is larger."""
@@ -33,16 +38,6 @@ ANGLE_TOLERANCE = 5e-4
 """Largest cosine between axes that should be square (0.03 degrees), and difference of directions."""
 TILT_TOLERANCE_DEG = 0.01
 
-SOP_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT Image",
-    "1.2.840.10008.5.1.4.1.1.2.1": "Enhanced CT Image",
-    "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT Image",
-    "1.2.840.10008.5.1.4.1.1.4": "MR Image",
-    "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR Image",
-    "1.2.840.10008.5.1.4.1.1.4.4": "Legacy Converted Enhanced MR Image",
-}
-DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
-DEFLATED = "1.2.840.10008.1.2.1.99"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 ONE_ORIGIN = {
     "PatientID": "patients",
@@ -201,14 +196,15 @@ def load_series(path: Path, series_uid: str | None = None) -> Series:
         ImageError: several series and none chosen, or the series cannot be trusted.
         UnknownNameError: no such series; lists those there are.
     """
-    headers, ignored = _headers(path)
-    chosen = _choose(_by_series(headers), series_uid, path)
-    _require_images(chosen, path)
-    _require_one_origin(chosen, path)
-    slices = [plane for header in chosen for plane in _slices(header)]
-    require_size((*slices[0].size, len(slices)), path)
-    ordered, affine = _stack(slices, path)
-    return Series(tuple(chosen), tuple(ordered), affine, tuple(ignored))
+    with reading(path):  # elements are only converted when asked for, and may be broken anywhere
+        headers, ignored = _headers(path)
+        chosen = _choose(_by_series(headers), series_uid, path)
+        _require_images(chosen, path)
+        _require_one_origin(chosen, path)
+        slices = [plane for header in chosen for plane in _slices(header)]
+        require_size((*slices[0].size, len(slices)), path)
+        ordered, affine = _stack(slices, path)
+        return Series(tuple(chosen), tuple(ordered), affine, tuple(ignored))
 
 
 # ------------------------------------------------------------------ files
@@ -219,7 +215,9 @@ def _headers(path: Path) -> tuple[list[Header], list[str]]:
     if not path.exists():
         raise refusal(path, "no such file or folder")
     with reading(path):
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        files = sorted(islice(path.iterdir(), MAX_FILES + 1)) if path.is_dir() else [path]
+    if len(files) > MAX_FILES:
+        raise refusal(path, "too many files in one folder", f"more than {MAX_FILES}", f"{MAX_FILES}")
     headers, ignored = [], []
     for file in files:
         header = _header(file) if file.is_file() and _claims_dicom(file) else None
@@ -261,7 +259,7 @@ def _header(file: Path) -> Header | None:
             return None
         if meta.get("TransferSyntaxUID") == DEFLATED:
             raise refusal(file, "deflated DICOM is not read: its size is unknown before unpacking")
-        dataset = dcmread(file, stop_before_pixels=True)
+        dataset = dcmread(file, stop_before_pixels=True, defer_size=LARGEST_ELEMENT)
     header = Header(file, dataset, tuple(sorted({str(one.message) for one in caught})))
     for keyword in ("SOPClassUID", "SeriesInstanceUID"):
         if not header.text(keyword):

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolysis.geometry import FloatArray, Volume
+from neurolysis.localization.archives import unpacked
+from neurolysis.localization.decoding import decode_apart
 from neurolysis.localization.dicom_series import (
     ANGLE_TOLERANCE,
     MAX_VOXELS,
@@ -89,13 +91,18 @@ def read_image(path: Path, *, series_uid: str | None = None) -> Volume:
     of the file: (column, row, slice) for DICOM, with slices in order along their normal.
 
     Args:
-        path: a NIfTI file (.nii, .nii.gz), a folder of DICOM files in any order, or one multi-frame file.
+        path: a NIfTI file (.nii, .nii.gz), a folder or ZIP of DICOM files in any order, or one multi-frame
+            file.
         series_uid: which DICOM series; needed where the folder holds several.
 
     Raises:
         ImageError: the image cannot be read or its geometry cannot be trusted.
         UnknownNameError: no such series in the folder; lists those there are.
     """
+    if path.suffix.casefold() == ".zip" and path.is_file():
+        with unpacked(path) as folder:
+            inside = read_image(folder, series_uid=series_uid)
+        return Volume(array=inside.array, affine=inside.affine, name=path.name)
     if _is_nifti(path):
         _refuse_series(path, series_uid)
         frames, affine = _read_nifti(path)
@@ -107,6 +114,9 @@ def read_image(path: Path, *, series_uid: str | None = None) -> Volume:
 
 def read_image_details(path: Path, *, series_uid: str | None = None) -> ImageDetails:
     """What the headers of an image say; same checks and errors as :func:`read_image`, pixels unread."""
+    if path.suffix.casefold() == ".zip" and path.is_file():
+        with unpacked(path) as folder:
+            return _dicom_details(load_series(folder, series_uid))
     if not _is_nifti(path):
         return _dicom_details(load_series(path, series_uid))
     _refuse_series(path, series_uid)
@@ -318,8 +328,17 @@ def _require_square(affine: FloatArray, path: Path) -> None:
 
 def _read_frames(series: Series) -> list[Frame]:
     """The stored values of each slice (columns, rows), in the series' order."""
-    decoded = {header.file: _decode(header) for header in series.headers}
+    packed = [header for header in series.headers if _is_compressed(header)]
+    decoded = {header.file: _decode(header) for header in series.headers if header not in packed}
+    if packed:
+        sizes = {h.file: (h.frames, int(h.dataset.Rows), int(h.dataset.Columns)) for h in packed}
+        decoded |= decode_apart([header.file for header in packed], sizes)
     return [Frame(decoded[one.file][one.frame].T, one.slope, one.intercept) for one in series.slices]
+
+
+def _is_compressed(header: Header) -> bool:
+    with reading(header.file):
+        return bool(header.dataset.file_meta.TransferSyntaxUID.is_encapsulated)
 
 
 def _decode(header: Header) -> NDArray[Any]:
@@ -352,6 +371,12 @@ def _require_pixels(header: Header, dataset: Any) -> None:
 
 
 def _dicom_details(series: Series) -> ImageDetails:
+    headers = series.headers
+    with reading(headers[0].file.parent):
+        return _details(series)
+
+
+def _details(series: Series) -> ImageDetails:
     headers = series.headers
     thickness = _same_number(headers, "SliceThickness", "PixelMeasuresSequence")
     return ImageDetails(

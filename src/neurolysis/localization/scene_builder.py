@@ -16,6 +16,8 @@ from neurolysis.localization.landmarks import Junction, check_side, find_junctio
 from neurolysis.localization.medial_branch import derive_medial_branch
 from neurolysis.localization.schemes import Labels, read_label_map
 from neurolysis.localization.structures import Surroundings, find_structures
+from neurolysis.localization.targets.locate import FoundTarget, locate_target
+from neurolysis.localization.targets.rules import findable_targets
 from neurolysis.localization.tissues import map_tissues
 from neurolysis.localization.vertebra import BodySide, find_vertebra
 from neurolysis.nerve.catalogue import NerveEntry, nerve_entry, nerve_ids
@@ -43,7 +45,7 @@ def build_scene(case: Case, folder: Path) -> Scene:
     image = read_image(folder / source.path, series_uid=source.series_uid)
     labels = _read_labels(case, folder, image)
     tissues = map_tissues(image, labels, source)
-    nerves, junction = _nerves(case, labels, image)
+    nerves, marks = _nerves(case, labels, image)
     return Scene(
         image=image,
         labels={m.source.path: m.volume for m in labels.maps},
@@ -53,7 +55,7 @@ def build_scene(case: Case, folder: Path) -> Scene:
         structures=find_structures(
             case, _surroundings(case, labels, image, nerves), _given_structures(case, folder, image)
         ),
-        landmarks=(*(() if junction is None else (junction.landmark,)), *_picked(case, image)),
+        landmarks=(*marks, *_picked(case, image)),
         level_names=labels.levels(),
         notes=(*tissues.notes, *_notes(case, labels, nerves, image)),
     )
@@ -112,16 +114,32 @@ def _read_labels(case: Case, folder: Path, image: Volume) -> Labels:
     return Labels(maps=tuple(maps))
 
 
-def _nerves(case: Case, labels: Labels, image: Volume) -> tuple[tuple[Nerve, ...], Junction | None]:
+def given_target(case: Case) -> Nerve | None:
+    """The target nerve as drawn in the case; None where it is not."""
+    given = (_given_nerve(one, case.target, k) for k, one in enumerate(case.nerves))
+    return next((nerve for nerve in given if nerve.is_target), None)
+
+
+def _nerves(case: Case, labels: Labels, image: Volume) -> tuple[tuple[Nerve, ...], tuple[Landmark, ...]]:
+    """The scene's nerves, and the landmarks that were found for them beside the picked ones."""
     given = tuple(_given_nerve(one, case.target, k) for k, one in enumerate(case.nerves))
     if case.target is None:
-        return given, None
+        return given, ()
     targets = [nerve for nerve in given if nerve.is_target]
     if targets:
         _check_given_side(targets[0], case.target, labels, image)
-        return given, None
-    derived, junction = derive_target(case.target, labels, image)
-    return (derived, *given), junction
+        return given, ()
+    found = _found_target(case.target, case, labels, image)
+    derived = found.landmarks if found.how == "labels" else ()
+    return (*found.nerves, *given), derived
+
+
+def _found_target(target: Target, case: Case, labels: Labels, image: Volume) -> FoundTarget:
+    """The target from picked landmarks or labels, by the rules of :mod:`neurolysis.localization.targets`."""
+    if target.nerve not in findable_targets():
+        kind = target_of(target.nerve).kind
+        raise _not_derivable(target, f"there is no rule for a {kind}")
+    return locate_target(target, labels, image, case.landmarks)
 
 
 def _given_nerve(given: GivenNerve, target: Target | None, number: int) -> Nerve:

@@ -34,6 +34,16 @@ def skin_mask(image: Volume) -> BoolArray | None:
     return np.ascontiguousarray(np.moveaxis(skin[..., ::step], -1, axis))
 
 
+def body_mask(image: Volume) -> BoolArray:
+    """Voxels of the body: the largest piece that is not air. Lungs and gas inside are not part of it."""
+    return _largest_piece(np.asarray(image.array >= _air_limit(), dtype=bool))
+
+
+def air_mask(image: Volume) -> BoolArray:
+    """Voxels whose CT number is that of air."""
+    return np.asarray(image.array < _air_limit(), dtype=bool)
+
+
 def _largest_piece(solid: BoolArray) -> BoolArray:
     """The largest connected piece; bridges of one or two voxels (a cushion that touches) are cut."""
     from scipy.ndimage import binary_dilation, binary_erosion, label

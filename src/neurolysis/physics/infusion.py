@@ -19,32 +19,16 @@ from numpy.typing import NDArray
 
 from neurolysis.errors import SolverError
 from neurolysis.physics.backend import load_jax
-from neurolysis.physics.flow import SCALE, FlowArrays, flow_arrays, outflow, solve_flow
+from neurolysis.physics.flow import SCALE, Flow, FlowArrays, flow_arrays, outflow, solve_flow
 from neurolysis.physics.porous import Infusion, links
-from neurolysis.physics.transport import (
-    Carried,
-    Gone,
-    Stream,
-    advance,
-    cut,
-    fastest,
-    neighbourhood,
-    put,
-)
+from neurolysis.physics.transport import Carried, Gone, Stream, advance
 
 jax = load_jax()
 import jax.numpy as jnp  # noqa: E402
 
 Array = Any
-COURANT = 0.9
-MOST_SUBSTEPS = 5000
-WINDOW_MARGIN = 10
-WINDOW_SIZES = (24, 40, 64, 112, 192)
-"""The implicit window has one of these sizes, so that few programs are compiled."""
-BOX_SIZES = (48, 72, 112, 192, 320)
-"""Transport is computed in a box of one of these sizes (along every axis) round the agent: few programs."""
-SEEN = 1e-6
-"""Less than this part of the injected concentration is left where it is: it is not carried further."""
+LEAST_ROOM = 0.5
+"""No step may leave a cell with less than this part of its pores' rest volume."""
 CUBIC_MM = 1e-3
 """mm3 per 1e-12 m3."""
 
@@ -58,7 +42,7 @@ class StepRule:
     injection_share: float = 1 / 20
     after_growth: float = 1.4
     after_longest_s: float = 90.0
-    tolerance: float = 1e-4
+    tolerance: float = 3e-3
 
 
 class Kept(NamedTuple):
@@ -189,75 +173,39 @@ class _Book:
 
     def step(self, now: float, length: float, rule: StepRule) -> None:
         """One pressure step with its transport, uptake and accounts."""
-        source, start, size = _source_field(self.problem, now, length)
-        dt = jnp.float32(length)
-        tolerance = rule.tolerance * (1.0 if size is not None else self._slack)
-        flow = solve_flow(
-            self.arrays, self.state.part, self.state.pores, self.pressure, source, dt, jnp.float32(tolerance),
-            jnp.float32(1.0 if size is not None else self.problem.rest_share),
-            jnp.float32(self.problem.rest_share),
-        )  # fmt: skip
-        if not np.isfinite(float(flow.residual)) or float(flow.residual) > 100 * tolerance:
-            raise SolverError(
-                "the pressure does not converge", where=f"infusion, {now:.1f} s", found=float(flow.residual)
-            )
-        stream = Stream(flow.flux, flow.leak, source, self.spread_links)
-        gone, count = self._carry(stream, start, size, now, length)
+        source, flowing = _source_field(self.problem, now, length)
+        flow = self._solve(source, now, length, rule.tolerance * (1.0 if flowing else self._slack), flowing)
+        stream = Stream(flow.flux, flow.leak, source, self.spread_links, flow.pressure)
+        moved, gone, count = advance(self.state, stream, length)
+        self.state = Carried(jnp.asarray(moved.pores), jnp.asarray(moved.part))
         self._take_up(length, gone)
         self.pressure = flow.pressure
         self._account(now + length, length, flow, source, count)
 
+    def _solve(self, source: Array, now: float, length: float, tolerance: float, flowing: bool) -> Flow:
+        """Pressure and fluxes, solved more closely where what is left over would empty a cell's pores."""
+        share = jnp.float32(self.problem.rest_share)
+        eased = jnp.float32(1.0) if flowing else share
+        for finer in (1.0, 0.1, 0.01, 0.001):
+            flow: Flow = solve_flow(
+                self.arrays, self.state.part, self.state.pores, self.pressure, source, jnp.float32(length),
+                jnp.float32(finer * tolerance), eased, share,
+            )  # fmt: skip
+            residual = float(flow.residual)
+            if not np.isfinite(residual) or residual > 100 * finer * tolerance:
+                break
+            if float(_least_room(self.arrays, self.state.pores, flow, source, length)) > LEAST_ROOM:
+                return flow
+        raise SolverError(
+            "the pressure does not converge", where=f"infusion, {now:.1f} s", found=float(flow.residual)
+        )
+
     @property
     def _slack(self) -> float:
         """How much coarser the pressure may be once nothing flows in: only gravity then moves anything."""
-        return 10.0 if any(self.problem.gravity) else 100.0
+        return 50.0 if any(self.problem.gravity) else 100.0
 
-    def _carry(
-        self, stream: Stream, start: Array, size: tuple[int, ...] | None, now: float, length: float
-    ) -> tuple[Gone, int]:
-        """Transport over one step, within the part of the grid that the agent can reach in it."""
-        hurried = jnp.asarray(size or (0,) * len(stream.flux))
-        rate = float(fastest(self.state, stream, start, hurried, self.arrays.wall, self._reached))
-        count = max(1, int(np.ceil(length * rate / COURANT)))
-        if count > MOST_SUBSTEPS:
-            raise SolverError(
-                "the flow is too fast for this grid",
-                where=f"infusion, {now:.1f} s",
-                found=f"{count} transport steps in {length:.2g} s",
-                allowed=f"at most {MOST_SUBSTEPS}: a coarser finest cell or a slower injection",
-            )
-        low, extent = self._box(stream.source, start, size, count)
-        begin = jnp.asarray(low)
-        near, flows = cut(self.state, stream, begin, size=extent)
-        near, gone = advance(near, flows, start - begin, length / count, count, size=size)
-        self.state = put(self.state, stream, near, begin, jnp.float32(length))
-        return gone, count
-
-    def _box(
-        self, source: Array, start: Array, size: tuple[int, ...] | None, count: int
-    ) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-        """First cell and size of the box of agent, sources and window, with room for ``count`` cells."""
-        shape = np.array(source.shape)
-        low, high = shape.copy(), np.zeros_like(shape)
-        for axis in range(len(shape)):
-            others = tuple(k for k in range(len(shape)) if k != axis)
-            there = np.flatnonzero(np.asarray(jnp.any((self.state.part > SEEN) | (source > 0), axis=others)))
-            if len(there):
-                low[axis], high[axis] = there[0] - count - 1, there[-1] + count + 2
-        if size is not None:
-            low = np.minimum(low, np.asarray(start))
-            high = np.maximum(high, np.asarray(start) + np.array(size))
-        low, high = np.clip(low, 0, shape), np.clip(high, 0, shape)
-        side = next((s for s in BOX_SIZES if s >= int((high - low).max())), int(shape.max()))
-        extent = tuple(int(min(side, n)) for n in shape)
-        return np.clip((low + high - np.array(extent)) // 2, 0, shape - np.array(extent)), extent
-
-    @property
-    def _reached(self) -> Array:
-        """Cells that hold agent, and their neighbours along the axes."""
-        return neighbourhood(self.state.part > SEEN)
-
-    def _take_up(self, length: float, gone: Any) -> None:
+    def _take_up(self, length: float, gone: Gone) -> None:
         medium, fluid = self._uptake_arrays
         part, still, blood = _exchange(
             self.state, self.still, medium, jnp.float32(fluid), jnp.float32(length)
@@ -270,8 +218,8 @@ class _Book:
         self._clock += length
         self.masses = self.masses._replace(
             blood=self.masses.blood + float(blood),
-            leaked=self.masses.leaked + float(gone.leaked),
-            crossed=self.masses.crossed + float(gone.crossed),
+            leaked=self.masses.leaked + gone.leaked,
+            crossed=self.masses.crossed + gone.crossed,
         )
 
     _clock: float = 0.0
@@ -337,39 +285,34 @@ class _Book:
 
 
 def _spread_links(problem: Infusion) -> tuple[Array, ...]:
-    """Diffusive conductance of inner faces, 1e-12 m3/s: porosity times diffusivity over distance."""
+    """Diffusive conductance of all faces, 1e-12 m3/s: porosity times diffusivity over distance; 0 outside."""
     medium = problem.medium
     free = np.where(medium.open, medium.porosity * medium.diffusivity, 0.0)
     along = [free] * free.ndim
-    return tuple(
-        jnp.asarray(SCALE * links(problem.grid, along, axis), jnp.float32) for axis in range(free.ndim)
-    )
+    found = []
+    for axis in range(free.ndim):
+        ends = [(1, 1) if k == axis else (0, 0) for k in range(free.ndim)]
+        found.append(np.pad(SCALE * links(problem.grid, along, axis), ends).astype(np.float32))
+    return tuple(found)
 
 
-def _source_field(
-    problem: Infusion, now: float, length: float
-) -> tuple[Array, Array, tuple[int, ...] | None]:
-    """Inflow per cell over a step (1e-12 m3/s), and the implicit window round the cells that take part."""
+def _source_field(problem: Infusion, now: float, length: float) -> tuple[Array, bool]:
+    """Inflow per cell over a step (1e-12 m3/s), and whether there is any."""
     field_ = np.zeros(problem.grid.shape)
-    cells = []
     middle = now + 0.5 * length
+    flowing = False
     for source in problem.sources:
         if source.start_s <= middle < source.end_s:
             np.add.at(field_, tuple(source.cells.T), SCALE * source.rate_m3_per_s * source.shares)
-            cells.append(source.cells)
-    start, size = (
-        _window(np.concatenate(cells), problem.grid.shape) if cells else (np.zeros(field_.ndim, int), None)
-    )
-    return jnp.asarray(field_, jnp.float32), jnp.asarray(start), size
+            flowing = True
+    return jnp.asarray(field_, jnp.float32), flowing
 
 
-def _window(cells: NDArray[np.int64], shape: Sequence[int]) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-    """First cell and size of the window: the sources' box with a margin, within the grid."""
-    low, high = cells.min(axis=0) - WINDOW_MARGIN, cells.max(axis=0) + WINDOW_MARGIN + 1
-    side = next((s for s in WINDOW_SIZES if s >= int((high - low).max())), max(shape))
-    size = [min(side, n) for n in shape]
-    start = np.clip((low + high - np.array(size)) // 2, 0, np.array(shape) - size)
-    return start, tuple(size)
+@jax.jit  # type: ignore[untyped-decorator]
+def _least_room(arrays: FlowArrays, pores: Array, flow: Flow, source: Array, length: float) -> Array:
+    """Smallest pore volume after a step, part of the one at rest, among cells that fluid can enter."""
+    after = pores + length * (source - outflow(flow.flux) - flow.leak)
+    return jnp.min(jnp.where(arrays.wall | (arrays.pores <= 0), jnp.inf, after / arrays.pores))
 
 
 @jax.jit  # type: ignore[untyped-decorator]

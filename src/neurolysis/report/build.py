@@ -15,12 +15,14 @@ from neurolysis.report import inputs, tables
 from neurolysis.report.charts import chart_figures
 from neurolysis.report.citations import Citations
 from neurolysis.report.document import Block, Document, Figure, FigureRow, Paragraph, Section, SideBySide
+from neurolysis.report.fluoroscopy_pages import fluoroscopy_section
 from neurolysis.report.html import page
 from neurolysis.report.legend import legend
 from neurolysis.report.overview import overview_figures
 from neurolysis.report.pdf import typeset
 from neurolysis.report.slices import slice_figures
 from neurolysis.report.strip import strip_figure
+from neurolysis.report.target_pages import target_section
 
 HTML_FILE = "report.html"
 PDF_FILE = "report.pdf"
@@ -78,6 +80,8 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
         sections=(
             _lesion(result, slices, citations),
             _place(result),
+            target_section(result),
+            *_sections(fluoroscopy_section(result)),
             _nerve(result, citations),
             _time(result, technique),
             _risk(result, citations),
@@ -92,6 +96,10 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
 def _again(figure: Figure) -> Figure:
     """The same figure under another id, so that it can stand on a page twice."""
     return replace(figure, id=f"first-{figure.id}", svg=figure.svg.replace("clip-", "clip-first-"))
+
+
+def _sections(*sections: Section | None) -> tuple[Section, ...]:
+    return tuple(section for section in sections if section is not None)
 
 
 def _blocks(*blocks: Block | None) -> tuple[Block, ...]:

@@ -53,6 +53,6 @@ TECHNIQUE = Technique(
     validate=_validate,
     schemas={"injection-bench": InjectionBench},
     default_numerics=Numerics(
-        finest_mm=1.0, extent_mm=55.0, growth=1.08, coarsest_mm=3.0, cooldown_to_c=None
+        finest_mm=1.0, extent_mm=75.0, growth=1.08, coarsest_mm=3.0, cooldown_to_c=None
     ),
 )  # fmt: skip

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 MM = 1e-3
 TABLE = 33
 """Points of the tables of viscosity and density."""
-ROOM, LEAST_ROOM, MARGIN_MM = 2.0, 0.1, 14.0
-"""A box of twice the ball that fills tissue with a tenth of pores, and a margin."""
+ROOM, LEAST_ROOM, MARGIN_MM = 2.5, 0.1, 20.0
+"""A box of two and a half times the ball that fills tissue with a tenth of pores, and a margin."""
 GRAINED = "muscle"
 BODY_AXIS = 2
 """Index of the body axis (LPS z) among the grid's axes, which lie along LPS."""

@@ -1,0 +1,1 @@
+"""Ultrasound: nerve and vessel found in an image, the probe's plane in the scene, simulated images."""

@@ -1,0 +1,188 @@
+"""A simulated B-mode image of the scene's cross-section, for rehearsal: convolution of random scatterers.
+
+Linear model: echoes are scatterers of random strength convolved with the point spread function of the probe,
+under attenuation along the beam and full shadow behind bone and air. No refraction, no multiple echoes but the
+needle's, no beam steering. How bright a tissue is drawn is an illustration (``data/echo.yaml``), not a measurement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from neurolysis.errors import InputError
+from neurolysis.geometry import FloatArray, Point
+from neurolysis.localization.ultrasound.probe import Probe, needle_sight
+from neurolysis.quantity import Value
+from neurolysis.scene import Scene
+
+SPEED_MM_PER_US = 1.54
+"""Speed of sound that scanners assume: the scale of every image, 1540 m/s."""
+
+
+class EchoSettings(Value):
+    """How the image is drawn. Everything here is set for a familiar look, and said to be so."""
+
+    note: str
+    level_db: dict[str, float]
+    default_level_db: float
+    absorbing: tuple[str, ...] = Field(description="tissues nothing is seen behind")
+    attenuation_db_per_cm_mhz: float = Field(ge=0, le=5)
+    range_db: float = Field(gt=10, le=120)
+    cycles: float = Field(gt=0)
+    f_number: float = Field(gt=0)
+    fascicle_mm: float = Field(gt=0)
+    nerve_diameter_mm: float = Field(gt=0)
+
+
+@dataclass(frozen=True)
+class Sonogram:
+    """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``, and the exact truth.
+
+    ``nerve`` (rows, columns) is True inside the drawn nerve, ``tip_px`` the needle's tip (column, row).
+    """
+
+    probe: Probe
+    picture: NDArray[np.uint8]
+    tissue: NDArray[np.int16]
+    names: tuple[str, ...]
+    nerve: NDArray[np.bool_]
+    tip_px: tuple[float, float] | None
+
+
+@cache
+def echo_settings() -> EchoSettings:
+    """The shipped settings."""
+    import yaml
+
+    text = files(__package__).joinpath("data/echo.yaml").read_text("utf-8")
+    return EchoSettings.model_validate(yaml.safe_load(text))
+
+
+def sonogram(
+    scene: Scene,
+    probe: Probe,
+    needle: tuple[Point, Point] | None = None,
+    *,
+    frequency_mhz: float = 10.0,
+    gain_db: float = 0.0,
+    seed: int = 0,
+) -> Sonogram:
+    """The cross-section under a probe as a B-mode image; ``needle`` is (tip, hub). The same seed, the same image.
+
+    Raises:
+        InputError: a frequency outside 1 to 25 MHz, a probe whose image lies outside the scene.
+    """
+    if not 1 <= frequency_mhz <= 25:
+        raise InputError("no frequency of a probe", found=frequency_mhz, allowed="1 to 25 MHz")
+    look = echo_settings()
+    rows, columns = probe.shape
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    points = probe.to_lps(grid)
+    inside = scene.image.contains(points.reshape(-1, 3)).reshape(rows, columns)
+    if not inside.any():
+        raise InputError("the probe's image lies outside the scene", found=list(probe.face_mm))
+    labels = scene.tissues.volume.sample(points.reshape(-1, 3), order=0, outside=-1).reshape(rows, columns)
+    names = (*scene.tissues.names, "outside")
+    tissue = np.where(inside, labels, -1).astype(np.int16)
+    tissue[tissue < 0] = len(names) - 1
+    rng = np.random.default_rng(seed)
+    level = np.array([look.level_db.get(name, look.default_level_db) for name in names])[tissue]
+    nerve, fascicle = _nerve_section(scene, points, look, rng)
+    level = np.where(nerve, look.level_db["epineurium"], level)
+    level = np.where(fascicle, look.level_db["fascicle"], level)
+    level[tissue == len(names) - 1] = -200
+    echo = _echoes(level, probe, look, frequency_mhz, rng)
+    echo *= _reaching(tissue, names, probe, look, frequency_mhz)
+    tip = _draw_needle(echo, probe, needle) if needle is not None else None
+    return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, tip)
+
+
+def _nerve_section(
+    scene: Scene, points: FloatArray, look: EchoSettings, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Inside a nerve, and inside its fascicles, for points (rows, columns, 3)."""
+    flat = points.reshape(-1, 3)
+    inside = np.zeros(len(flat), bool)
+    for nerve in scene.nerves:
+        curve = nerve.curve.as_array
+        radius = max(look.nerve_diameter_mm, 0.0) / 2
+        low, high = curve.min(axis=0) - radius, curve.max(axis=0) + radius
+        near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
+        if len(near):
+            inside[near] |= nerve.curve.distance_mm(flat[near]) <= radius
+    fascicle = np.zeros(len(flat), bool)
+    here = np.flatnonzero(inside)
+    if len(here):
+        # Dark round fascicles in a bright sheath, at places drawn once in the nerve's own section.
+        number = max(1, round(len(here) / 40))
+        centres = flat[rng.choice(here, size=min(number, 24), replace=False)]
+        gap = np.linalg.norm(flat[here][:, None] - centres[None], axis=2).min(axis=1)
+        fascicle[here] = gap < look.fascicle_mm / 2
+    shape = points.shape[:2]
+    return inside.reshape(shape), fascicle.reshape(shape)
+
+
+def _echoes(
+    level_db: FloatArray, probe: Probe, look: EchoSettings, frequency_mhz: float, rng: np.random.Generator
+) -> FloatArray:
+    """Envelope of random scatterers of a strength (rows, columns) in dB through the point spread function.
+
+    Axially a Gaussian pulse of so many cycles; sideways lambda times f-number (Rayleigh width of an aperture in
+    focus). Two independent normal parts give fully developed speckle: a Rayleigh distributed envelope.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    wavelength = SPEED_MM_PER_US / frequency_mhz
+    down = look.cycles * wavelength / 2 / 2.355 / probe.pixel_mm
+    side = wavelength * look.f_number / 2.355 / probe.pixel_mm
+    strength = (10 ** (level_db / 20)).astype(np.float32)
+    parts = rng.standard_normal((2, *level_db.shape), dtype=np.float32) * strength
+    blurred = np.stack([gaussian_filter(part, (down, side), truncate=3) for part in parts])
+    # A filter lowers the spread of white noise by a known factor; brightness must not depend on the pixel.
+    factor = np.sqrt(max(1.0, 2 * np.sqrt(np.pi) * down) * max(1.0, 2 * np.sqrt(np.pi) * side))
+    return np.asarray(np.hypot(*blurred) * factor / np.sqrt(2), float)
+
+
+def _reaching(
+    tissue: NDArray[np.int16], names: tuple[str, ...], probe: Probe, look: EchoSettings, frequency_mhz: float
+) -> FloatArray:
+    """Share of the amplitude that comes back from each pixel, after time gain compensation for soft tissue.
+
+    The machine's gain undoes the attenuation of soft tissue, so what remains is the shadow: behind the first
+    2 mm of bone or air nothing returns.
+    """
+    blocked = np.isin(tissue, [k for k, name in enumerate(names) if name in look.absorbing])
+    depth = np.cumsum(blocked, axis=0) * probe.pixel_mm
+    loss_db = look.attenuation_db_per_cm_mhz * 20 * frequency_mhz * depth / 10 * 2
+    edge = np.diff(blocked.astype(np.int8), axis=0, prepend=0) > 0
+    first = edge & (np.cumsum(edge, axis=0) == 1)
+    return np.asarray(10 ** (-loss_db / 20) * np.where(first, 6.0, 1.0))
+
+
+def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) -> tuple[float, float]:
+    """Add the shaft's bright line and one reverberation below it, as far as its mirror reflection returns."""
+    tip, hub = np.array(needle[0]), np.array(needle[1])
+    sight = needle_sight(probe, tip, hub)
+    rows, columns = echo.shape
+    places = hub + np.linspace(0, 1, 4000)[:, None] * (tip - hub)
+    pixels, away = probe.to_pixel(places)
+    weight = np.exp(-0.5 * (away / (probe.slice_mm / 2.355)) ** 2)
+    bright = (0.25 + 0.75 * sight.mirrored_share) * 6 * weight
+    for shift, share in ((0, 1.0), (round(1.0 / probe.pixel_mm), 0.3)):
+        at = np.round(pixels).astype(int) + [0, shift]
+        ok = (at[:, 0] >= 0) & (at[:, 0] < columns) & (at[:, 1] >= 0) & (at[:, 1] < rows)
+        np.maximum.at(echo, (at[ok, 1], at[ok, 0]), bright[ok] * share)
+    tip_pixel = probe.to_pixel(tip)[0]
+    return float(tip_pixel[0]), float(tip_pixel[1])
+
+
+def _compressed(echo: FloatArray, look: EchoSettings, gain_db: float) -> NDArray[np.uint8]:
+    """Log compression of an amplitude (rows, columns) to 0..255."""
+    level = 20 * np.log10(np.maximum(echo, 1e-9)) + gain_db
+    return np.asarray(np.clip(255 * (level + look.range_db - 12) / look.range_db, 0, 255).astype(np.uint8))
