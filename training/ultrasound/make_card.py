@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from neurolysis.localization.ultrasound.check_image import coloured_share, features, grey
+from neurolysis.localization.ultrasound.check_image import features, grey
 from neurolysis.localization.ultrasound.pictures import read_ultrasound
 
 FOLDER = Path(__file__).parents[2] / "src/neurolysis/localization/ultrasound/data"
@@ -46,7 +46,9 @@ def curve(rows: np.ndarray) -> list[list[float]]:
     for k in range(10):
         part = rows[place == k]
         weight = part[:, 2].sum()
-        bins.append([(part[:, 0] * part[:, 2]).sum() / weight, (part[:, 1] * part[:, 2]).sum() / weight, weight])
+        bins.append(
+            [(part[:, 0] * part[:, 2]).sum() / weight, (part[:, 1] * part[:, 2]).sum() / weight, weight]
+        )
     k = 0
     while k < len(bins) - 1:
         if bins[k + 1][1] < bins[k][1]:

@@ -1,6 +1,6 @@
-"""Readings on injected agents and local anaesthetics: the table of what was read, row by row.
+"""Readings on agents, anaesthetics, laser, surgery and nerve injury: what was read, row by row.
 
-``injection_readings.csv`` is the notes' own file, byte for byte. A value is a number where the source
+Each table of :data:`TABLES` is the notes' own file, byte for byte. A value is a number where the source
 prints one, else the text as it stands ("0.364 / 0.344", "qualitative"): never a number made of it.
 """
 
@@ -15,6 +15,8 @@ from neurolysis.errors import InputError
 from neurolysis.evidence.store import DATA, pick, sources
 from neurolysis.quantity import Quantity, Value
 
+TABLES = {"injection_readings.csv": "inj_", "laser_surgery_readings.csv": "lsn_"}
+"""Tables by file name, each with what the ids of its sources begin with; no id stands in two tables."""
 FILE = "injection_readings.csv"
 COLUMNS = ("id", "source", "what", "value", "low", "high", "unit", "conditions")
 
@@ -39,7 +41,7 @@ class Reading(Value):
             InputError: the row prints no single number, or its range does not hold it.
         """
         if self.number is None:
-            raise InputError("this reading is not one number", where=f"{FILE}: {self.id}", found=self.text)
+            raise InputError("this reading is not one number", where=f"reading {self.id}", found=self.text)
         inside = all(
             bound is None or sign * bound >= sign * self.number
             for bound, sign in ((self.low, -1), (self.high, 1))
@@ -62,7 +64,7 @@ class Reading(Value):
         if self.number is not None:
             return self.number
         if self.low is None or self.high is None:
-            raise InputError("this reading has neither a number nor a range", where=f"{FILE}: {self.id}")
+            raise InputError("this reading has neither a number nor a range", where=f"reading {self.id}")
         return 0.5 * (self.low + self.high)
 
 
@@ -74,20 +76,25 @@ def readings() -> Mapping[str, Reading]:
         InputError: another head, an id given twice, a row without a known source, a bound that is no
             number, or low above high.
     """
-    with (DATA / FILE).open(encoding="utf-8", newline="") as stream:
-        return read_table(stream.read())
+    found: dict[str, Reading] = {}
+    for file in TABLES:
+        rows = read_table((DATA / file).read_text(encoding="utf-8"), file)
+        if twice := sorted(found.keys() & rows.keys()):
+            raise InputError("an id is given twice", where=file, found=twice)
+        found |= rows
+    return MappingProxyType(found)
 
 
-def read_table(text: str) -> Mapping[str, Reading]:
-    """Rows of a table in the format of ``injection_readings.csv``; errors as in :func:`readings`."""
+def read_table(text: str, file: str = FILE) -> Mapping[str, Reading]:
+    """Rows of a table of the name and format of one of :data:`TABLES`; errors as in :func:`readings`."""
     rows = csv.DictReader(text.splitlines())
     if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise InputError("wrong columns", where=FILE, found=rows.fieldnames, allowed=COLUMNS)
+        raise InputError("wrong columns", where=file, found=rows.fieldnames, allowed=COLUMNS)
     found: dict[str, Reading] = {}
     for row in rows:
-        reading = _reading(row)
+        reading = _reading(row, file)
         if reading.id in found:
-            raise InputError("an id is given twice", where=FILE, found=reading.id)
+            raise InputError("an id is given twice", where=file, found=reading.id)
         found[reading.id] = reading
     return MappingProxyType(found)
 
@@ -97,13 +104,14 @@ def reading(id: str) -> Reading:
     return pick(readings(), id, "reading")
 
 
-def _reading(row: Mapping[str, str]) -> Reading:
-    where = f"{FILE}: {row['id']}"
+def _reading(row: Mapping[str, str], file: str) -> Reading:
+    where = f"{file}: {row['id']}"
     text = row["value"].strip()
     low, high = _bound(row["low"], where), _bound(row["high"], where)
     if low is not None and high is not None and low > high:
         raise InputError("low is above high", where=where, found=f"{low:g} > {high:g}")
-    if row["source"] not in _source_ids():
+    known = _source_ids(TABLES[file])
+    if row["source"] not in known:
         raise InputError("a row needs a source that was read", where=where, found=row["source"] or "nothing")
     return Reading(
         id=row["id"],
@@ -114,7 +122,7 @@ def _reading(row: Mapping[str, str]) -> Reading:
         high=high,
         unit=row["unit"],
         conditions=row["conditions"],
-        source=_source_ids()[row["source"]],
+        source=known[row["source"]],
     )
 
 
@@ -135,7 +143,7 @@ def _number(text: str) -> float | None:
 
 
 @cache
-def _source_ids() -> Mapping[str, str]:
-    """Source ids by the text that the table prints: citation and address."""
-    known = sources().values()
-    return {f"{s.citation} | {s.url}": s.id for s in known if s.id.startswith("inj_")}
+def _source_ids(prefix: str) -> Mapping[str, str]:
+    """Source ids by the text that a table prints: citation and, where there is one, address."""
+    known = (s for s in sources().values() if s.id.startswith(prefix))
+    return {f"{s.citation} | {s.url}" if s.url else s.citation: s.id for s in known}

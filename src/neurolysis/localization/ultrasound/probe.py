@@ -107,7 +107,9 @@ class NeedleSight(Value):
     words: str
 
 
-def needle_sight(probe: Probe, tip_mm: ArrayLike, hub_mm: ArrayLike, target_mm: ArrayLike | None = None) -> NeedleSight:
+def needle_sight(
+    probe: Probe, tip_mm: ArrayLike, hub_mm: ArrayLike, target_mm: ArrayLike | None = None
+) -> NeedleSight:
     """How the needle from ``hub_mm`` (3,) to ``tip_mm`` (3,) is seen by a probe.
 
     Raises:
