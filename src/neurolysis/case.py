@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from neurolysis.geometry import Point
 from neurolysis.quantity import Quantity, Value
@@ -265,8 +265,10 @@ class Treatment(Value):
     """How it is to be treated: a technique and its protocol's fields, validated by the technique."""
 
     technique: str = Field(min_length=1)
-    protocol: dict[str, str | float | int | bool | None] = Field(default_factory=dict)
-    instrument: str = Field(min_length=1)
+    protocol: dict[str, JsonValue] = Field(default_factory=dict)
+    instrument: str | None = Field(
+        default=None, min_length=1, description="needed wherever the technique places an instrument"
+    )
     generator: str | None = None
     placements: tuple[GivenPlacement, ...] = ()
     return_pad_site: str | None = None

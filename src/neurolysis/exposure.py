@@ -1,6 +1,7 @@
 """Exposure: what the tissue gets, as labelled fields on the grid they were solved on.
 
-Fields live at cell centres of a tensor grid in a local frame (mm); ``frame`` maps local to LPS.
+Fields live at cell centres of a tensor grid in a local frame (mm); ``frame`` maps local to LPS. A delivery
+that acts along nerves and not on a volume has a grid without cells, and its fields in ``along``.
 """
 
 from __future__ import annotations
@@ -79,6 +80,69 @@ class EnergyBalance(Value):
     error: float
 
 
+class LineFields(BaseModel):
+    """Fields along one nerve of the scene: (n,) values at stations ``arc_mm`` from its first point.
+
+    ``stretches_mm`` names parts of the course (from, to), for instance what was operated on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    nerve: str
+    arc_mm: FloatArray
+    points_mm: FloatArray
+    fields: Mapping[str, LabelledField]
+    stretches_mm: Mapping[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _shapes_agree(self) -> Self:
+        count = len(self.arc_mm)
+        if self.points_mm.shape != (count, 3):
+            raise ValueError(f"{count} stations but points of shape {self.points_mm.shape}")
+        for name, field in self.fields.items():
+            if field.array.shape != (count,):
+                raise ValueError(f"field '{name}' has shape {field.array.shape} for {count} stations")
+        return self
+
+    def operated_mm(self) -> FloatArray:
+        """Stations (m, 3) LPS within the stretch "operated"; none where nothing is."""
+        inside = np.zeros(len(self.arc_mm), dtype=bool)
+        for low, high in self.stretches_mm.get(OPERATED, ()):
+            inside |= (self.arc_mm >= low) & (self.arc_mm <= high)
+        return self.points_mm[inside]
+
+
+OPERATED = "operated"
+"""Name of the stretch that is operated on."""
+
+
+class ResultTable(Value):
+    """What a delivery found besides fields, as a table; a head that begins with ">" stands over numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    note: str = ""
+    sources: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"table '{self.title}': rows and heads differ in number")
+        return self
+
+
+class Answer(Value):
+    """A delivery's own first answer, where a covered length is not the question."""
+
+    label: str
+    answer: str
+    tone: Literal["plain", "good", "warn", "stop"] = "plain"
+    number: str = ""
+    number_note: str = ""
+    details: tuple[str, ...] = ()
+
+
 class Exposure(BaseModel):
     """Fields, time series and lesion sizes of one simulated delivery."""
 
@@ -105,6 +169,31 @@ class Exposure(BaseModel):
     numerics: Numerics
     solver: Mapping[str, float | int | str]
     plan_hash: str = ""
+    along: Mapping[str, LineFields] = Field(default_factory=dict, description="fields along nerves, by name")
+    answer: Answer | None = None
+    tables: tuple[ResultTable, ...] = ()
+
+    @classmethod
+    def on_nerves(cls, along: Mapping[str, LineFields], **rest: Any) -> Self:
+        """The exposure of a delivery that has fields along nerves and none in space."""
+        none = np.zeros(0)
+        empty = np.zeros((0, 0, 0))
+        return cls(
+            frame=RigidTransform.from_arrays(np.eye(3), np.zeros(3)),
+            axes_mm=(none, none, none),
+            cell_volume_mm3=empty,
+            fields={},
+            instrument=empty.astype(bool),
+            criteria=(),
+            lesions=(),
+            along=along,
+            **rest,
+        )
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether there are fields in space."""
+        return all(len(axis) > 0 for axis in self.axes_mm)
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:
@@ -182,9 +271,15 @@ class Exposure(BaseModel):
             "axes": [axis.tolist() for axis in self.axes_mm],
             "fields": sorted(self.fields),
         }
+        if self.along:
+            head["along"] = {name: sorted(line.fields) for name, line in sorted(self.along.items())}
         digest = hashlib.sha256(canonical_json(head).encode())
         for name in sorted(self.fields):
             digest.update(np.ascontiguousarray(self.fields[name].array).tobytes())
+        for _, line in sorted(self.along.items()):
+            digest.update(np.ascontiguousarray(line.arc_mm).tobytes())
+            for name in sorted(line.fields):
+                digest.update(np.ascontiguousarray(line.fields[name].array).tobytes())
         return digest.hexdigest()
 
 

@@ -101,9 +101,17 @@ class StructureInjury(Value):
         default=None, description="highest concentration of an agent, part of the least neurolytic one"
     )
     distance_to_lesion_mm: float | None = None
+    distance_to_course_mm: float | None = Field(
+        default=None, description="to the surface of the operated stretch of a nerve, where there is no lesion"
+    )
     alternatives: Mapping[str, float] = Field(default_factory=dict)
     checks: tuple[LimitCheck, ...] = ()
     note: str = ""
+
+    @property
+    def distance_mm(self) -> float | None:
+        """Distance to what was treated: the lesion, else the operated stretch."""
+        return self.distance_to_course_mm if self.distance_to_lesion_mm is None else self.distance_to_lesion_mm
 
 
 class Injury(Value):

@@ -99,7 +99,7 @@ class Plan(Value):
     target: TargetName
     anaesthesia: str = Field(description="the anaesthesia plan, or why there is none yet")
     protocol: SerializeAsAny[Protocol]
-    placements: tuple[Placement, ...] = Field(min_length=1)
+    placements: tuple[Placement, ...] = Field(description="none where the technique places no instrument")
     generator: Generator | None = None
     return_pad: ReturnPad | None = None
     implants: tuple[Implant, ...] | None = Field(

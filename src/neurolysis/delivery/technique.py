@@ -55,6 +55,19 @@ class Chart:
     """Pairs of series name in ``Exposure.series`` and label."""
 
 
+@dataclass(frozen=True)
+class LineChart:
+    """A chart of the report along the target nerve: fields of ``Exposure.along`` on one axis of one unit.
+
+    ``levels`` are drawn across it: (value, label).
+    """
+
+    title: str
+    unit: str
+    series: tuple[tuple[str, str], ...]
+    levels: tuple[tuple[float, str], ...] = ()
+
+
 class ValidationRow(Value):
     """A published measurement beside what the model gives for it.
 
@@ -91,6 +104,8 @@ class Technique:
         simulate_case: runs a bench case file (plain data) of this technique.
         validate: the published measurements the model is held against.
         schemas: further published schemas, by name.
+        line_charts: what the report draws along the target nerve.
+        places_instrument: whether a plan needs placements; an open operation has none.
     """
 
     name: str
@@ -107,6 +122,8 @@ class Technique:
     validate: Callable[[Progress], Sequence[ValidationRow]]
     schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     default_numerics: Numerics = field(default_factory=Numerics)
+    line_charts: tuple[LineChart, ...] = ()
+    places_instrument: bool = True
 
 
 def techniques() -> dict[str, Technique]:

@@ -39,6 +39,7 @@ from neurolysis.nerve.along import (
 from neurolysis.nerve.coverage import coverage, criteria_disagree
 from neurolysis.nerve.injury_rules import InjuryRules, injury_rules
 from neurolysis.nerve.lesion import Lesion
+from neurolysis.nerve.line_injury import assess_along
 from neurolysis.nerve.structures import Ground, assess_neighbour, assess_structure
 from neurolysis.quantity import Quantity
 from neurolysis.scene import FibreClass, Nerve, Scene
@@ -55,6 +56,8 @@ def assess(scene: Scene, exposure: Exposure) -> Injury:
     Raises:
         UnknownNameError: a criterion of the exposure names a field it does not hold.
     """
+    if not exposure.has_grid:
+        return assess_along(scene, exposure)
     ground = Ground(exposure)
     nerves = tuple(assess_nerve(scene, ground, nerve) for nerve in scene.nerves)
     return Injury(

@@ -25,7 +25,7 @@ def collect_assumptions(
         *_of_nerves(scene),
         *_of_structures(scene),
         *_of_tissues(scene, exposure),
-        *_of_verdict(),
+        *(_of_verdict() if exposure.has_grid else ()),
         *_of_limits(injury),
     )
     for label, number in ours:
@@ -73,6 +73,8 @@ def _of_tissues(scene: Scene, exposure: Exposure) -> Iterator[Assumption]:
 
 def tissues_in_box(scene: Scene, exposure: Exposure) -> tuple[str, ...]:
     """Tissues that the exposure's cells lie in, and the one assumed beyond the image if it was needed."""
+    if not exposure.has_grid:
+        return ()
     mesh = np.meshgrid(*exposure.axes_mm, indexing="ij")
     points = exposure.frame.apply(np.stack(mesh, axis=-1).reshape(-1, 3))
     inside = scene.tissues.volume.contains(points)

@@ -52,7 +52,7 @@ def make_plan(
     """
     target, treatment = _required(case)
     chosen = _technique(treatment.technique, techniques() if registry is None else registry)
-    placements = _placements(treatment, scene)
+    placements = _placements(treatment, scene) if chosen.places_instrument else _none_placed(treatment)
     plan = Plan(
         case_id=case.id,
         case_hash=case.content_hash(),
@@ -124,6 +124,8 @@ def _placements(treatment: Treatment, scene: Scene) -> tuple[Placement, ...]:
             "a plan needs at least one placement (tip and a point towards the hub)",
             where=f"{WHERE}: treatment.placements",
         )
+    if treatment.instrument is None:
+        raise InputError("a plan needs an instrument", where=f"{WHERE}: treatment.instrument")
     with _at("treatment.instrument"):
         instrument(treatment.instrument)
     made = tuple(_placement(one, k) for k, one in enumerate(treatment.placements))
@@ -137,6 +139,14 @@ def _placements(treatment: Treatment, scene: Scene) -> tuple[Placement, ...]:
     for number, placement in enumerate(made):
         _require_tip_in_tissue(scene, placement, f"{WHERE}: treatment.placements.{number}.tip_mm")
     return made
+
+
+def _none_placed(treatment: Treatment) -> tuple[Placement, ...]:
+    """Nothing, for a technique without an instrument; a placement or instrument given is a mistake."""
+    for field in ("instrument", "placements", "generator", "return_pad_site"):
+        if getattr(treatment, field):
+            raise InputError("this technique places no instrument", where=f"{WHERE}: treatment.{field}")
+    return ()
 
 
 def _placement(given: GivenPlacement, number: int) -> Placement:

@@ -17,13 +17,10 @@ SKIN = "skin"
 
 def with_skin(case: Case, scene: Scene, plan: Plan, exposure: Exposure, injury: Injury) -> Injury:
     """The injury with the skin judged by the depth given in the case, where the image does not hold it."""
-    if case.skin_depth_mm is None or any(s.kind == SKIN and s.mask is not None for s in scene.structures):
+    active = [placement for placement in plan.placements if placement.role == "active"]
+    if case.skin_depth_mm is None or not active or any(s.kind == SKIN and s.mask is not None for s in scene.structures):
         return injury
-    found = [
-        skin_at_depth(exposure, placement, case.skin_depth_mm)
-        for placement in plan.placements
-        if placement.role == "active"
-    ]
+    found = [skin_at_depth(exposure, placement, case.skin_depth_mm) for placement in active]
     worst = max(found, key=lambda item: item.peak_temperature_c or -np.inf)
     others = tuple(s for s in injury.structures if s.kind != SKIN)
     return injury.replace(structures=(*others, worst))
