@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,18 @@ def technique_modules(package: Path) -> dict[str, Path]:
     return found
 
 
+def technique_names() -> dict[str, str]:
+    """The registered name of each technique module; it is another word than the module's where the word is common."""
+    from neurolysis.delivery.technique import Technique
+
+    found = {}
+    for module in technique_modules(PACKAGE):
+        item = import_module(f"neurolysis.delivery.{module}").TECHNIQUE
+        assert isinstance(item, Technique)
+        found[module] = item.name
+    return found
+
+
 def _module_names(tree: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in tree.body:
@@ -168,7 +181,18 @@ def test_no_file_names_a_technique_but_its_own() -> None:
 def test_technique_modules_are_the_registry() -> None:
     from neurolysis.delivery.technique import techniques
 
-    assert set(technique_modules(PACKAGE)) == set(techniques())
+    assert set(technique_names().values()) == set(techniques())
+
+
+def test_no_file_quotes_the_name_of_a_technique_but_its_own() -> None:
+    found = []
+    for module, name in technique_names().items():
+        place = technique_modules(PACKAGE)[module]
+        for path in sorted(PACKAGE.rglob("*.py")):
+            if place not in (path, *path.parents):
+                nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+                found += [str(path) for node in nodes if isinstance(node, ast.Constant) and node.value == name]
+    assert found == []
 
 
 @pytest.mark.parametrize("module", ["neurolysis", "neurolysis.cli"])

@@ -59,13 +59,13 @@ class Chart:
 class LineChart:
     """A chart of the report along the target nerve: fields of ``Exposure.along`` on one axis of one unit.
 
-    ``levels`` are drawn across it: (value, label).
+    ``levels`` gives what is drawn across it: (value, label).
     """
 
     title: str
     unit: str
     series: tuple[tuple[str, str], ...]
-    levels: tuple[tuple[float, str], ...] = ()
+    levels: Callable[[], tuple[tuple[float, str], ...]] = tuple
 
 
 class ValidationRow(Value):
