@@ -164,6 +164,8 @@ def review_rule(facts: Facts) -> Iterator[Notice]:
 
 def skin_rule(facts: Facts) -> Iterator[Notice]:
     """Skin is always a structure at risk; without it in the image its depth has to be given."""
+    if not facts.placements:
+        return  # an open operation goes in where the skin is nearest; its depth is measured with the result
     skins = [s for s in facts.scene.structures if s.kind == "skin"]
     if any(skin.mask is not None for skin in skins) or facts.case.skin_depth_mm is not None:
         return

@@ -12,6 +12,7 @@ from neurolysis.errors import OutputError
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import first_page as first
 from neurolysis.report import inputs, tables
+from neurolysis.report import line_pages as along
 from neurolysis.report.charts import chart_figures
 from neurolysis.report.citations import Citations
 from neurolysis.report.document import Block, Document, Figure, FigureRow, Paragraph, Section, SideBySide
@@ -64,8 +65,68 @@ def write_report(result: PlanResult, folder: Path, technique: Technique | None =
 
 def make_document(result: PlanResult, technique: Technique) -> Document:
     """The report as values."""
+    if not result.exposure.has_grid:
+        return _document_along(result, technique)
     citations = Citations.of(result)
     slices = slice_figures(result)
+    sections = (
+        _lesion(result, slices, citations),
+        _place(result),
+        target_section(result),
+        *_sections(fluoroscopy_section(result)),
+        _nerve(result, citations),
+        _time(result, technique),
+        _risk(result, citations),
+        _limits(result, citations),
+        _inputs(result, citations),
+    )
+    return _document(result, technique, citations, _again(slices[0]), sections)
+
+
+def _document_along(result: PlanResult, technique: Technique) -> Document:
+    """The report of a delivery that acts along nerves and makes no lesion."""
+    citations = Citations.of(result)
+    line = along.target_line(result)
+    places = along.place_figures(result)
+    figures = along.line_figures(line, technique.line_charts) if line else ()
+    sections = (
+        Section(
+            "along",
+            "Along the nerve",
+            (
+                *_rows_of(figures),
+                *([Paragraph(along.CHART_NOTE, note=True)] if figures else []),
+                *along.result_tables(result.exposure.tables, citations),
+            ),
+            new_page=True,
+        ),
+        Section("place", "Where in the body", _rows_of(places)),
+        target_section(result),
+        _time(result, technique),
+        _near(result),
+        _limits(result, citations),
+        _inputs(result, citations),
+    )
+    first_figure = _again(figures[0]) if figures else None
+    return _document(result, technique, citations, first_figure, sections)
+
+
+def _rows_of(figures: tuple[Figure, ...]) -> tuple[Block, ...]:
+    return (FigureRow(figures),) if figures else ()
+
+
+def _near(result: PlanResult) -> Section:
+    blocks = _blocks(first.distance_table(result), tables.structure_notes(result))
+    return Section("risk", "What lies near", blocks)
+
+
+def _document(
+    result: PlanResult,
+    technique: Technique,
+    citations: Citations,
+    figure: Figure | None,
+    sections: tuple[Section, ...],
+) -> Document:
     title = f"{first.nerve_title(result)}, {result.plan.target.side}"
     return Document(
         title=title,
@@ -76,19 +137,8 @@ def make_document(result: PlanResult, technique: Technique) -> Document:
         case_id=result.case.id,
         plan_hash=result.plan.content_hash(),
         software=f"neurolysis {result.plan.software_version}",
-        first=first.first_page(result, technique, citations, _again(slices[0])),
-        sections=(
-            _lesion(result, slices, citations),
-            _place(result),
-            target_section(result),
-            *_sections(fluoroscopy_section(result)),
-            _nerve(result, citations),
-            _time(result, technique),
-            _risk(result, citations),
-            _limits(result, citations),
-            _inputs(result, citations),
-            Section("sources", "Sources", (citations.table(),)),
-        ),
+        first=first.first_page(result, technique, citations, figure),
+        sections=(*sections, Section("sources", "Sources", (citations.table(),))),
         demonstration=result.case.demonstration,
     )
 
@@ -161,8 +211,8 @@ def _inputs(result: PlanResult, citations: Citations) -> Section:
     blocks = _blocks(
         inputs.anatomy_table(result),
         inputs.scene_notes(result),
-        inputs.tissue_table(result, citations),
-        inputs.instrument_table(result, citations),
+        inputs.tissue_table(result, citations) if result.exposure.has_grid else None,
+        inputs.instrument_table(result, citations) if result.plan.placements else None,
         first.assumption_table(result.assumptions, citations),
         SideBySide((inputs.numerics_facts(result), inputs.energy_facts(energy)))
         if energy

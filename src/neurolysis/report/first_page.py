@@ -45,16 +45,21 @@ def first_page(
     result: PlanResult, technique: Technique, citations: Citations, figure: Figure | None
 ) -> FirstPage:
     """Everything a physician must see before anything else."""
-    blocks: list[Block] = [length_table(result.exposure, result.injury.target())]
+    blocks: list[Block] = []
+    if result.exposure.has_grid:
+        blocks.append(length_table(result.exposure, result.injury.target()))
     if result.injury.structures:
-        blocks.append(danger_table(result))
+        blocks.append(danger_table(result) if result.exposure.has_grid else distance_table(result))
     blocks.append(assumption_list(result.assumptions))
     missing = tuple(lacks(result))
     if missing:
         blocks.append(Bullets(missing, "What the image and the case do not hold"))
     return FirstPage(
         facts=(who(result), what(result, technique), where(result)),
-        headlines=(quadrant_headline(result) or coverage_headline(result), danger_headline(result)),
+        headlines=(
+            own_headline(result) or quadrant_headline(result) or coverage_headline(result),
+            danger_headline(result) if result.exposure.has_grid else distance_headline(result),
+        ),
         alerts=tuple(alerts(result, citations)),
         figure=figure,
         blocks=tuple(blocks),
@@ -100,7 +105,8 @@ def what(result: PlanResult, technique: Technique) -> Facts:
     given = {label.lower() for label, _ in rows}
     if plan.return_pad and not any(label.startswith("return") for label in given):
         rows.append(("Return pad", plan.return_pad.site))
-    rows.append(("Fluid at the tip", _fluid(plan)))
+    if technique.places_instrument:
+        rows.append(("Fluid at the tip", _fluid(plan)))
     if "anaesthesia" not in given:
         rows.append(("Anaesthesia", plan.anaesthesia))
     return Facts("What", tuple(rows))
@@ -151,6 +157,67 @@ def coverage_headline(result: PlanResult) -> Headline:
         number=text.millimetres(shortest.longest_lesioned_mm) if shortest else text.NO_NUMBER,
         number_note=_length_note(shortest) if shortest else "no criterion decides",
         details=tuple(detail for detail in details if detail),
+    )
+
+
+def own_headline(result: PlanResult) -> Headline | None:
+    """The delivery's own answer in the place of covered length; None where it has none."""
+    found = result.exposure.answer
+    if found is None:
+        return None
+    standing = _standing(result)
+    return Headline(
+        label=found.label,
+        answer=found.answer,
+        tone="stop" if standing else found.tone,
+        number=found.number or text.NO_NUMBER,
+        number_note=found.number_note,
+        details=(*([standing] if standing else []), *found.details),
+    )
+
+
+def by_distance(result: PlanResult) -> list[StructureInjury]:
+    """Structures with a known distance to what was treated, nearest first; the way in is not among them."""
+    known = [s for s in result.injury.structures if s.distance_mm is not None]
+    return sorted(known, key=lambda item: item.distance_mm or 0.0)
+
+
+def distance_headline(result: PlanResult) -> Headline:
+    """The structure nearest to the operated stretch, skin apart: it is the way in."""
+    inner = [item for item in by_distance(result) if item.kind != "skin"]
+    skin = [item for item in by_distance(result) if item.kind == "skin"]
+    if not inner:
+        return Headline(
+            "Nearest structure", "Cannot say", "warn", text.NO_NUMBER,
+            "no structure has a known distance to the operated stretch", (),
+        )  # fmt: skip
+    item = inner[0]
+    details = [f"{text.sentence(item.note)}."]
+    details += [f"Skin: {text.millimetres(one.distance_mm)}, {one.note}." for one in skin]
+    return Headline(
+        label="Nearest structure",
+        answer=text.sentence(short_name(item.structure)),
+        tone="plain",
+        number=text.millimetres(item.distance_mm),
+        number_note="from the operated stretch of the nerve, surface to surface",
+        details=tuple(details),
+    )
+
+
+def distance_table(result: PlanResult) -> Table:
+    """Structures by their distance to the operated stretch; those without one come last."""
+    known = by_distance(result)
+    unknown = [item for item in result.injury.structures if item.distance_mm is None]
+    rows = tuple(
+        (short_name(item.structure), item.kind.replace("_", " "), text.fixed(item.distance_mm), item.review)
+        for item in {one.structure: one for one in (*known, *unknown)}.values()
+    )
+    return Table(
+        "Structures near the operated stretch, nearest first",
+        ("Structure", "Kind", ">Distance, mm", "Outline"),
+        rows,
+        weights=(3, 2, 1.3, 2),
+        note="" if rows else "Nothing is operated on, or no structure is known.",
     )
 
 
@@ -424,12 +491,16 @@ def lacks(result: PlanResult) -> Iterator[str]:
     unknown = [f"{s.name} ({s.unknown_reason})" for s in result.scene.structures if s.mask is None]
     if unknown:
         yield f"Unknown: {text.listed(unknown)}."
-    outside = result.exposure.outside_image_fraction
-    tissue = result.scene.tissues.outside.replace("_", " ")
-    share = text.percent(outside) if outside > 0 else "nothing"
-    yield f"Beyond the image {tissue} is assumed; {share} of the largest lesion lies there."
+    if result.exposure.has_grid:
+        outside = result.exposure.outside_image_fraction
+        tissue = result.scene.tissues.outside.replace("_", " ")
+        share = text.percent(outside) if outside > 0 else "nothing"
+        yield f"Beyond the image {tissue} is assumed; {share} of the largest lesion lies there."
     if result.case.image and result.case.image.contrast is None:
         yield "Contrast: not stated; treated as a contrast scan."
+    picked = [n.name for n in result.scene.nerves if n.review == "picked, unreviewed"]
+    if picked and not result.exposure.has_grid:
+        yield f"Drawn by eye, unreviewed: {text.listed(picked)}."
     derived = [n.name for n in result.scene.nerves if n.review == DERIVED]
     derived += [s.name for s in result.scene.structures if s.mask and s.review == DERIVED]
     if derived:

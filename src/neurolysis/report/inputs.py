@@ -132,12 +132,13 @@ def numerics_facts(result: PlanResult) -> Facts:
     """The grid, the time steps and what the solver says of itself."""
     exposure = result.exposure
     shape = " × ".join(str(len(axis)) for axis in exposure.axes_mm)
+    stations = sum(len(line.arc_mm) for line in exposure.along.values())
     rows = [
-        ("Grid", f"{shape} cells"),
+        ("Grid", f"{shape} cells") if exposure.has_grid else ("Stations along nerves", str(stations)),
         ("Simulated time", f"{text.number(float(exposure.time_s[-1]))}{text.NBSP}s"),
     ]
     for field, value in exposure.numerics:
-        if value is not None:
+        if value is not None and (exposure.has_grid or field == "finest_mm"):
             rows.append((text.sentence(text.name(field)), _numeric(field, value)))
     rows += [(text.sentence(text.name(key)), _numeric(key, value)) for key, value in exposure.solver.items()]
     return Facts("Numerics", tuple(rows))

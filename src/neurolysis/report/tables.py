@@ -227,6 +227,24 @@ def notice_table(result: PlanResult, citations: Citations) -> Table:
     )
 
 
+def _limits_along(result: PlanResult, citations: Citations) -> tuple[Paragraph | Bullets, ...]:
+    """The same where nothing is solved in space."""
+    nerve = result.scene.target()
+    lead = Paragraph(
+        "What is shown along the nerve is computed from constants of the literature on the course drawn here; "
+        "nothing was measured in this patient. None of it was read to be tied to relief of pain: how much relief "
+        "to expect is not part of this simulation."
+    )
+    items = [
+        f"The nerve's course ({nerve.review}) is uncertain by {text.millimetres(nerve.position_sd_mm.value)} "
+        "(one standard deviation), and with it every distance.",
+        "Balances show errors of the program, not how true the model is.",
+        *(citations.numbered(text.sentence(note)) for note in result.injury.notes),
+        *(citations.numbered(n.text) for n in result.exposure.notices if n.severity == "info"),
+    ]
+    return lead, Bullets(tuple(dict.fromkeys(items)))
+
+
 def limits_of_the_method(result: PlanResult, citations: Citations) -> tuple[Paragraph | Bullets, ...]:
     """What the numbers can and cannot say."""
     error = size_error(result.exposure)
@@ -237,6 +255,8 @@ def limits_of_the_method(result: PlanResult, citations: Citations) -> tuple[Para
     )
     nerve = result.scene.target()
     spread = text.millimetres(nerve.position_sd_mm.value)
+    if not result.exposure.has_grid:
+        return _limits_along(result, citations)
     lead = Paragraph(
         "The fields, doses and lengths here are computed. They come from constants of the literature "
         "on the anatomy of this image; nothing was measured in this patient, whose tissue may differ. A "

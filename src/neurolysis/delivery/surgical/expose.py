@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,13 +36,14 @@ JOIN_MM = 2.0
 
 @dataclass(frozen=True)
 class Operation:
-    """Everything found for one plan."""
+    """Everything found for one plan; ``ends``: middle scar at the least and the largest movement stated."""
 
     nerve: Nerve
     course: Course
     freed_mm: tuple[Span, ...]
     found: dict[Member, Found]
     smallest: dict[Member, tuple[Smallest, ...]]
+    ends: dict[str, Found]
     time_s: FloatArray
     tension_n: dict[str, FloatArray]
 
@@ -71,7 +72,7 @@ def course_of(scene: Scene, protocol: ReleaseProtocol, step_mm: float) -> Course
     pulls = {pull.end: record.motion(pull.motion).excursion_mm.value for pull in protocol.pulls}
     rest = record.pre_strain_percent.value if protocol.pre_strain_percent is None else None
     course = Course(
-        length_mm=nerve.curve.length_mm,
+        length_mm=nerve.curve.length_mm(),
         radius_mm=nerve.radius_mm.value,
         modulus_mpa=(protocol.modulus_mpa or record.modulus_mpa).value,
         bed_kpa=(protocol.bed_kpa or record.bed_kpa).value,
@@ -145,7 +146,31 @@ def solve(scene: Scene, plan: Plan, progress: Progress) -> Operation:
         least[member] = smallest(course, member, thresholds)
     progress(0.9, "fall of tension")
     times, tension = tension_over_time(course, found["middle"], 60 * protocol.hold_min)
-    return Operation(scene.target(), course, spans, found, least, times, tension)
+    ends = {
+        words: solve_member(one, "middle", spans, remove=remove, again=protocol.rescar_share)
+        for words, one in _movement_ends(course, protocol).items()
+    }
+    return Operation(scene.target(), course, spans, found, least, ends, times, tension)
+
+
+def _movement_ends(course: Course, protocol: ReleaseProtocol) -> dict[str, Course]:
+    """The course under the least and the largest movement, where a range is stated."""
+    record = nerve_mechanics()
+    found = {}
+    for words, end in (("least movement", "low"), ("largest movement", "high")):
+        pulls = {p.end: _end(record.motion(p.motion).excursion_mm, end) for p in protocol.pulls}
+        joints = tuple(((j.from_mm, j.to_mm), _end(j.elongation_mm, end)) for j in protocol.joints)
+        found[words] = replace(
+            course, joints=joints, pull_first_mm=pulls.get("first"), pull_last_mm=pulls.get("last")
+        )
+    same = all((c.joints, c.pull_first_mm, c.pull_last_mm)
+               == (course.joints, course.pull_first_mm, course.pull_last_mm) for c in found.values())  # fmt: skip
+    return {} if same else found
+
+
+def _end(number: Quantity, end: str) -> float:
+    value: float | None = getattr(number, end)
+    return number.value if value is None else value
 
 
 def expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:

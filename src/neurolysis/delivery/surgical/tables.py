@@ -36,18 +36,20 @@ def all_tables(
 def strain_table(done: Operation) -> ResultTable:
     """Highest strain and highest change, by member."""
     rows = []
-    for member, found in done.found.items():
+    named = {f"{member} scar": found for member, found in done.found.items()}
+    named |= {f"middle scar, {words}": found for words, found in done.ends.items()}
+    for label, found in named.items():
         before, after, again = (found.change_percent(s) for s in (found.before, found.after, found.again))
         rows.append(
             (
-                f"{member} scar",
-                float(found.strain_percent(found.free).max()),
-                float(found.strain_percent(found.before).max()),
-                float(before.max()),
-                float(found.arc_mm[int(before.argmax())]) if before.max() > 1e-9 else None,
+                label,
+                _clean(found.strain_percent(found.free).max()),
+                _clean(found.strain_percent(found.before).max()),
+                _clean(before.max()),
+                _clean(found.arc_mm[int(before.argmax())]) if before.max() > 1e-9 else None,
                 *(_above(found.arc_mm, before, t.percent) for t in nerve_mechanics().strain_thresholds),
-                float(after.max()),
-                float(again.max()),
+                _clean(after.max()),
+                _clean(again.max()),
             )
         )
     levels = [f"> mm above {t.percent:g} %" for t in nerve_mechanics().strain_thresholds]
@@ -66,9 +68,14 @@ def strain_table(done: Operation) -> ResultTable:
     )  # fmt: skip
 
 
+def _clean(value: float) -> float:
+    """A plain number without the noise of rounding."""
+    return round(float(value), 6) + 0.0
+
+
 def _above(arc_mm: FloatArray, values: FloatArray, level: float) -> float:
     """Length of the course above a level, mm; stations stand for what is nearest to them."""
-    return float(np.gradient(arc_mm)[values > level].sum()) if len(arc_mm) > 1 else 0.0
+    return _clean(np.gradient(arc_mm)[values > level].sum()) if len(arc_mm) > 1 else 0.0
 
 
 def smallest_table(done: Operation) -> ResultTable:
@@ -76,7 +83,7 @@ def smallest_table(done: Operation) -> ResultTable:
     rows = [
         (
             f"{member} scar", f"{item.threshold_percent:g} %",
-            *(item.span_mm or (None, None)), item.length_mm, item.change_percent,
+            *(item.span_mm or (None, None)), item.length_mm, _clean(item.change_percent),
         )
         for member, items in done.smallest.items()
         for item in items

@@ -43,7 +43,7 @@ def wrap(scene: Scene, plan: Plan, protocol: ReleaseProtocol, done: Operation) -
             "axial_stiffness_n": float(done.course.axial_n),
             "balance_error": float(worst),
             "newton_steps": max(done.middle.before.steps, done.middle.after.steps),
-            "stretches_tried": sum(item[-1].tried for item in done.smallest.values()),
+            "stretches_tried": max(one.tried for items in done.smallest.values() for one in items),
         },
         plan_hash=plan.content_hash(),
         answer=removed_answer(done) if protocol.mode == "neurectomy" else freed_answer(done),
