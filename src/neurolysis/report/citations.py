@@ -32,11 +32,11 @@ class Citations:
     def of(cls, result: PlanResult) -> Citations:
         """Every source named anywhere in a result, in the order a reader meets them."""
         scene, exposure = result.scene, result.exposure
-        shown = [name for name in scene.tissues.names if name in scene.properties]
+        shown = [name for name in scene.tissues.names if name in scene.properties and exposure.has_grid]
         parts: list[Any] = [
             result.notices, [item for _, item in result.assumptions], result.injury, exposure.criteria,
             exposure.model_errors, exposure.notices, result.plan, scene.nerves,
-            [structure.limits for structure in scene.structures],
+            [structure.limits for structure in scene.structures if exposure.has_grid],
             [scene.properties[name] for name in dict.fromkeys(shown)],
         ]  # fmt: skip
         known = sources()

@@ -10,6 +10,7 @@ from neurolysis.errors import UnknownNameError
 from neurolysis.exposure import Exposure
 from neurolysis.injury import CriterionInjury, LimitCheck, NerveInjury, StructureInjury
 from neurolysis.nerve.catalogue import NerveEntry, nerve_entry
+from neurolysis.nerve.targets import target_ids, target_of
 from neurolysis.plan import Plan
 from neurolysis.planning.result import PlanResult
 from neurolysis.quantity import Quantity
@@ -77,7 +78,10 @@ def catalogue_entry(result: PlanResult) -> NerveEntry | None:
 def nerve_title(result: PlanResult) -> str:
     """What people call the target nerve."""
     entry = catalogue_entry(result)
-    return entry.title if entry else result.plan.target.nerve.replace("_", " ")
+    name = result.plan.target.nerve
+    if entry is None and name in target_ids():
+        return target_of(name).title
+    return entry.title if entry else name.replace("_", " ")
 
 
 def who(result: PlanResult) -> Facts:

@@ -20,7 +20,6 @@ HEIGHT, TOP, BOTTOM, LEFT, RIGHT = 230.0, 30.0, 40.0, 40.0, 34.0
 KEY_STEP = 14.0
 ROOM_MM, SMALLEST_HALF_MM, LARGEST_HALF_MM = 18.0, 30.0, 120.0
 CUTS = (
-    ("axial", "Axial, seen from the feet", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)),
     ("coronal", "Coronal, seen from the front", (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
     ("sagittal", "Sagittal, seen from the left", (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
 )
@@ -154,7 +153,7 @@ def _cell(value: str | float | None) -> str:
 
 
 def place_figures(result: PlanResult) -> tuple[Figure, ...]:
-    """Three cuts through the middle of the operated stretch with the nerve's course projected on them."""
+    """Two cuts through the middle of the operated stretch with the nerve's course projected on them."""
     line = target_line(result)
     if line is None:
         return ()

@@ -104,7 +104,7 @@ def summary(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Movement", protocol.movement or "not described"),
         ("Held by", _holders(protocol)),
         ("Instrument", "open operation; none is placed"),
-        ("Anaesthesia", f"{protocol.anaesthesia or 'not named'}. {plan.anaesthesia}"),
+        ("Anaesthesia", f"{(protocol.anaesthesia or 'not named').capitalize()}. {plan.anaesthesia}"),
     )
 
 

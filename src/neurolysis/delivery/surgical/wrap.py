@@ -20,6 +20,7 @@ from neurolysis.scene import Nerve, Scene
 PA_PER_MMHG = 133.322
 """Definition of the millimetre of mercury."""
 BALANCE_LIMIT = 1e-6
+BEND_REACH_MM = 15.0
 
 
 def wrap(scene: Scene, plan: Plan, protocol: ReleaseProtocol, done: Operation) -> Exposure:
@@ -105,14 +106,18 @@ def _forces(protocol: ReleaseProtocol, done: Operation, points_mm: FloatArray) -
     for name, state in (("before", found.before), ("after", found.after)):
         pressure = curve_pressure_pa(state.tension_n, bend, width) / PA_PER_MMHG
         columns[f"tension_{name}_n"] = ("N", state.tension_n, "tension of the nerve at once")
-        columns[f"curve_pressure_{name}_mmhg"] = ("mmHg", pressure, "on the inner side of bends")
+        columns[f"curve_pressure_{name}_mmhg"] = ("mmHg", pressure, "on the inner side of bends, each over 3 cm")
     held = found.band_before.bed_pa / 1e3
     return {**columns, "scar_kpa": ("kPa", held, "shear stiffness of what holds the nerve")}
 
 
 def curvature_per_m(points_mm: FloatArray) -> FloatArray:
-    """Curvature (n,) of a line through points (n, 3), 1/m, over about a centimetre; 0 at its ends."""
-    reach = max(1, round(5.0 / max(float(np.linalg.norm(np.diff(points_mm, axis=0), axis=1).mean()), 1e-6)))
+    """Curvature (n,) of a line through points (n, 3), 1/m, of the circle through places 15 mm apart; 0 at its ends.
+
+    A course drawn by eye has corners, which over a shorter reach would pass for bends.
+    """
+    step = float(np.linalg.norm(np.diff(points_mm, axis=0), axis=1).mean())
+    reach = max(1, round(BEND_REACH_MM / max(step, 1e-6)))
     result = np.zeros(len(points_mm))
     if len(points_mm) <= 2 * reach:
         return result
