@@ -102,7 +102,7 @@ class StructureInjury(Value):
     )
     distance_to_lesion_mm: float | None = None
     distance_to_course_mm: float | None = Field(
-        default=None, description="to the surface of the operated stretch of a nerve, where there is no lesion"
+        default=None, description="to the surface of a nerve's operated stretch, where there is no lesion"
     )
     alternatives: Mapping[str, float] = Field(default_factory=dict)
     checks: tuple[LimitCheck, ...] = ()
@@ -111,7 +111,9 @@ class StructureInjury(Value):
     @property
     def distance_mm(self) -> float | None:
         """Distance to what was treated: the lesion, else the operated stretch."""
-        return self.distance_to_course_mm if self.distance_to_lesion_mm is None else self.distance_to_lesion_mm
+        if self.distance_to_lesion_mm is not None:
+            return self.distance_to_lesion_mm
+        return self.distance_to_course_mm
 
 
 class Injury(Value):

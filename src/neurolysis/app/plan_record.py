@@ -15,7 +15,7 @@ from neurolysis.app.files import read_json
 from neurolysis.approval import RESEARCH_USE, Approval, open_stops
 from neurolysis.delivery.technique import protocol_models, technique
 from neurolysis.errors import InputError
-from neurolysis.exposure import EnergyBalance, Exposure, LesionCriterion, LesionSize
+from neurolysis.exposure import Answer, EnergyBalance, Exposure, LesionCriterion, LesionSize, ResultTable
 from neurolysis.injury import Injury
 from neurolysis.plan import Notice, Plan
 from neurolysis.planning.quadrants import QuadrantCoverage
@@ -78,6 +78,8 @@ class PlanRecord(Value):
     lesion_outside_image_fraction: float = Field(ge=0, le=1)
     injury: Injury
     quadrants: QuadrantCoverage | None = None
+    answer: Answer | None = None
+    tables: tuple[ResultTable, ...] = ()
     trace: Trace
     assumptions: tuple[Assumption, ...]
     model_errors: tuple[Quantity, ...]
@@ -109,6 +111,8 @@ def plan_record(result: PlanResult, timing_s: Mapping[str, float]) -> PlanRecord
         lesion_outside_image_fraction=exposure.outside_image_fraction,
         injury=result.injury,
         quadrants=result.quadrants,
+        answer=exposure.answer,
+        tables=exposure.tables,
         trace=_trace(exposure),
         assumptions=tuple(Assumption(where=where, number=number) for where, number in result.assumptions),
         model_errors=exposure.model_errors,

@@ -83,7 +83,9 @@ def _neighbour(line: LineFields, nerve: Nerve, other: Nerve) -> StructureInjury:
     return _found(other.name, "nerve_neighbour", other.review, gap, other.position_sd_mm.value, nerve)
 
 
-def _found(name: str, kind: str, review: Review, gap_mm: float, sd_mm: float, nerve: Nerve) -> StructureInjury:
+def _found(
+    name: str, kind: str, review: Review, gap_mm: float, sd_mm: float, nerve: Nerve
+) -> StructureInjury:
     spread = float(np.hypot(sd_mm, nerve.position_sd_mm.value))
     return StructureInjury(
         structure=name,

@@ -6,11 +6,11 @@ With u(s) the displacement of the nerve along its course and b(s) that of the be
 
 N tension, EA axial stiffness, e0 the strain in the resting position, k the shear stiffness between nerve and
 bed (force per length and displacement): small where the nerve glides, large where scar holds it. Tethers and
-what lies beyond the ends are springs to the bed. A slack nerve carries no compression, so the energy is convex
+what lies beyond the ends are springs to the bed. A slack nerve carries no compression: the energy is convex
 and piecewise quadratic: Newton's method with an exact line search ends after finitely many steps.
 
 Linear elements, the bed lumped to the nodes: the matrix is tridiagonal and monotone for any k (no
-oscillation in a stiff scar), and displacement and mid-element strain converge with the square of the step.
+oscillation in a stiff scar), and displacement and mid-element strain converge like the squared step.
 With constant coefficients the answer is the shear-lag solution (cosh, tanh of s / sqrt(EA / k)).
 
 The nerve's own relaxation is a standard linear solid, integrated exactly for strain that changes linearly
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +173,7 @@ def stations(length_m: float, breaks_m: Sequence[float], step_m: float) -> Array
     marks = marks[np.append(True, np.diff(marks) > 1e-9 * length_m)]
     parts = [
         np.linspace(low, high, max(1, int(np.ceil((high - low) / step_m - 1e-9))) + 1)[:-1]
-        for low, high in zip(marks[:-1], marks[1:], strict=True)
+        for low, high in pairwise(marks.tolist())
     ]
     return np.append(np.concatenate(parts), length_m)
 
@@ -235,12 +236,11 @@ def _solve(band: Band, motion: Motion, law: Law, start: Array | None) -> State:
     raise SolverError(f"no balance of the nerve within {MOST_STEPS} steps")
 
 
-def _left_over(
-    law: Law, lengths: Array, held: Array, u: Array, motion: Motion, loads: Array
-) -> Array:
+def _left_over(law: Law, lengths: Array, held: Array, u: Array, motion: Motion, loads: Array) -> Array:
     """Force left over at each node, (n + 1,)."""
     tension = law.tension_n(np.diff(u) / lengths)
-    return loads + held * (motion.bed_m - u) + np.append(tension, 0.0) - np.append(0.0, tension)
+    left: Array = loads + held * (motion.bed_m - u) + np.append(tension, 0.0) - np.append(0.0, tension)
+    return left
 
 
 def _matrix(slope: Array, held: Array, fixed: dict[int, float]) -> Array:
@@ -314,7 +314,7 @@ def _state(band: Band, motion: Motion, law: Law, u: Array, steps: int) -> State:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A standard linear solid: held at one strain, the stress falls by ``share`` with time constant ``time_s``.
+    """A standard linear solid: held at one strain, stress falls by ``share``, time constant ``time_s``.
 
     E(t) = E (1 - share (1 - exp(-t / time_s))), E the stiffness at once.
     """
@@ -324,9 +324,7 @@ class Relaxation:
 
     def __post_init__(self) -> None:
         if not (0 <= self.share < 1 and self.time_s > 0):
-            raise InputError(
-                "relaxation: share in [0, 1), time above 0", found=(self.share, self.time_s)
-            )
+            raise InputError("relaxation: share in [0, 1), time above 0", found=(self.share, self.time_s))
 
     @classmethod
     def through(cls, fall: float, after_s: float, time_s: float) -> Relaxation:

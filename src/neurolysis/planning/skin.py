@@ -22,7 +22,11 @@ def with_skin(case: Case, scene: Scene, plan: Plan, exposure: Exposure, injury: 
     if not exposure.has_grid:
         return injury.replace(structures=(*_not_skin(injury), *skin_over(case, scene, exposure)))
     active = [placement for placement in plan.placements if placement.role == "active"]
-    if case.skin_depth_mm is None or not active or any(s.kind == SKIN and s.mask is not None for s in scene.structures):
+    if (
+        case.skin_depth_mm is None
+        or not active
+        or any(s.kind == SKIN and s.mask is not None for s in scene.structures)
+    ):
         return injury
     found = [skin_at_depth(exposure, placement, case.skin_depth_mm) for placement in active]
     worst = max(found, key=lambda item: item.peak_temperature_c or -np.inf)
@@ -34,7 +38,7 @@ def _not_skin(injury: Injury) -> tuple[StructureInjury, ...]:
 
 
 def skin_over(case: Case, scene: Scene, exposure: Exposure) -> tuple[StructureInjury, ...]:
-    """Skin over the operated stretch of each nerve, as the nearest air outside the body; one given depth rules."""
+    """Skin over each operated stretch: the depth given in the case, else the nearest air outside the body."""
     found = []
     for line in exposure.along.values():
         points = line.operated_mm()

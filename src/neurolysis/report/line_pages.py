@@ -131,7 +131,9 @@ def result_tables(tables: Sequence[ResultTable], citations: Citations) -> tuple[
 def _table(item: ResultTable, citations: Citations) -> Table:
     cited = "".join(citations.cite(source) for source in item.sources)
     note = " ".join(part for part in (item.note, f"Sources: {cited}." if cited else "") if part)
-    wide = [max([len(head), *(len(_cell(row[k])) for row in item.rows)]) for k, head in enumerate(item.columns)]
+    wide = [
+        max([len(head), *(len(_cell(row[k])) for row in item.rows)]) for k, head in enumerate(item.columns)
+    ]
     return Table(
         item.title,
         tuple(">" + head[1:].strip() if head.startswith(">") else head for head in item.columns),
@@ -192,7 +194,7 @@ def middle_mm(line: LineFields) -> FloatArray:
 
 
 def _plane(line: LineFields, right: FloatArray, up: FloatArray) -> Plane:
-    """A square cut through the middle of the work, wide enough for the operated stretch and its surroundings."""
+    """A square cut through the middle of the work, wide enough for the operated stretch."""
     points = line.operated_mm()
     points = points if len(points) else line.points_mm
     middle = middle_mm(line)

@@ -231,9 +231,9 @@ def _limits_along(result: PlanResult, citations: Citations) -> tuple[Paragraph |
     """The same where nothing is solved in space."""
     nerve = result.scene.target()
     lead = Paragraph(
-        "What is shown along the nerve is computed from constants of the literature on the course drawn here; "
-        "nothing was measured in this patient. None of it was read to be tied to relief of pain: how much relief "
-        "to expect is not part of this simulation."
+        "What is shown along the nerve is computed from constants of the literature on the course drawn "
+        "here; nothing was measured in this patient. None of it was read to be tied to relief of pain: how "
+        "much relief to expect is not part of this simulation."
     )
     items = [
         f"The nerve's course ({nerve.review}) is uncertain by {text.millimetres(nerve.position_sd_mm.value)} "

@@ -70,7 +70,7 @@ def course_of(scene: Scene, protocol: ReleaseProtocol, step_mm: float) -> Course
     record, nerve = nerve_mechanics(), scene.target()
     scars = tuple(held for scar in protocol.scars for held in _scar(scene, nerve, scar))
     pulls = {pull.end: record.motion(pull.motion).excursion_mm.value for pull in protocol.pulls}
-    rest = record.pre_strain_percent.value if protocol.pre_strain_percent is None else None
+    rest = protocol.pre_strain_percent
     course = Course(
         length_mm=nerve.curve.length_mm(),
         radius_mm=nerve.radius_mm.value,
@@ -81,7 +81,7 @@ def course_of(scene: Scene, protocol: ReleaseProtocol, step_mm: float) -> Course
         joints=tuple(((j.from_mm, j.to_mm), j.elongation_mm.value) for j in protocol.joints),
         pull_first_mm=pulls.get("first"),
         pull_last_mm=pulls.get("last"),
-        pre_strain=(protocol.pre_strain_percent if rest is None else rest) / 100,
+        pre_strain=(record.pre_strain_percent.value if rest is None else rest) / 100,
         relaxed=(record.relaxed_share.value, record.relaxed_after_s, record.relaxation_time_s.value),
         step_mm=step_mm,
     )
@@ -116,7 +116,9 @@ def _scar(scene: Scene, nerve: Nerve, scar: Scar) -> Iterator[Held]:
         )  # fmt: skip
     spans = list(touched(nerve, Mask(masks[scar.structure])))
     if not spans:
-        raise InputError("this structure does not touch the nerve", where=f"{WHERE}.scars", found=scar.structure)
+        raise InputError(
+            "this structure does not touch the nerve", where=f"{WHERE}.scars", found=scar.structure
+        )
     yield from (Held.of(span, scar_record(scar)) for span in spans)
 
 
@@ -163,8 +165,7 @@ def _movement_ends(course: Course, protocol: ReleaseProtocol) -> dict[str, Cours
         found[words] = replace(
             course, joints=joints, pull_first_mm=pulls.get("first"), pull_last_mm=pulls.get("last")
         )
-    same = all((c.joints, c.pull_first_mm, c.pull_last_mm)
-               == (course.joints, course.pull_first_mm, course.pull_last_mm) for c in found.values())  # fmt: skip
+    same = all(one == course for one in found.values())
     return {} if same else found
 
 

@@ -136,7 +136,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Found:
-    """One member: the nerve without scar, with it, after the operation, and scarred again, under the movement.
+    """One member: the moved nerve without scar, with it, after the operation, and scarred again.
 
     ``gap_mm`` is the distance between the stumps where the nerve was cut.
     """
@@ -191,9 +191,9 @@ def solve_member(
         cut = before.between(low, high).astype(float)
         after = back = before.freed(low, high, course.bed_kpa * KPA).cut(low, high)
     free = solve_band(plain, motion)
-    states = [solve_band(band, motion, free.displacement_m) for band in (before, after, back)]
-    gap = _gap_mm(states[1], nodes, cut) if remove else None
-    return Found(member, nodes, free, *states, before, after, motion, cut, gap)
+    at_first, then, again_ = (solve_band(band, motion, free.displacement_m) for band in (before, after, back))
+    gap = _gap_mm(then, nodes, cut) if remove else None
+    return Found(member, nodes, free, at_first, then, again_, before, after, motion, cut, gap)
 
 
 def freed_band(course: Course, band: Band, freed_mm: Sequence[Span]) -> Band:
@@ -218,7 +218,9 @@ def _gap_mm(state: State, nodes_m: FloatArray, cut: FloatArray) -> float:
     return float(at[last] - at[first]) / MM
 
 
-def tension_over_time(course: Course, found: Found, hold_s: float) -> tuple[FloatArray, dict[str, FloatArray]]:
+def tension_over_time(
+    course: Course, found: Found, hold_s: float
+) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Highest tension (m,), N, before and after the operation while the movement is held; times (m,) s.
 
     The movement is made at once; then only the nerve relaxes, not what holds it.
@@ -231,7 +233,9 @@ def tension_over_time(course: Course, found: Found, hold_s: float) -> tuple[Floa
     motions = [found.motion] * len(times)
     held = {"before": found.band_before, "after": found.band_after}
     curves = {
-        name: np.array([state.tension_n.max() for state in solve_history(band, motions, times.tolist(), solid)])
+        name: np.array(
+            [state.tension_n.max() for state in solve_history(band, motions, times.tolist(), solid)]
+        )
         for name, band in held.items()
     }
     return times, curves

@@ -36,7 +36,7 @@ def _anaesthesia(protocol: ReleaseProtocol) -> Iterator[Notice]:
         text = "An operation names its anaesthesia: enter general, regional or local (protocol.anaesthesia)."
         yield Notice(severity="stop", code="anaesthesia.not_named", text=text, source=PROJECT_RULE)
     elif protocol.anaesthesia == "general":
-        text = "Under general anaesthesia the nerve's answer to touch is not reported; stimulation is what is left."
+        text = "Under general anaesthesia the patient cannot report what touching the nerve does."
         yield Notice(severity="info", code="anaesthesia.general", text=text, source=PROJECT_RULE)
 
 
@@ -45,31 +45,37 @@ def _inputs(protocol: ReleaseProtocol) -> Iterator[Notice]:
         text = "No movement is given (joints, pulls): without one scar adds no strain."
         yield Notice(severity="warn", code="movement.missing", text=text)
     if not protocol.scars and not protocol.tethers and not protocol.tunnels:
-        text = "Nothing is said to hold or press the nerve (scars, tethers, tunnels): there is nothing to free."
+        text = (
+            "Nothing is said to hold or press the nerve (scars, tethers, tunnels): there is nothing to free."
+        )
         yield Notice(severity="warn", code="scar.none", text=text)
-    seen = [*protocol.scars, *protocol.tethers]
-    if any(item.found_by == "assumed" for item in seen):
+    how = [*(scar.found_by for scar in protocol.scars), *(tether.found_by for tether in protocol.tethers)]
+    if "assumed" in how:
         text = "Where scar holds the nerve is assumed, not seen at operation or in labels."
         yield Notice(severity="warn", code="scar.assumed", text=text)
     if protocol.pre_strain_percent is None:
-        text = "The nerve's strain at rest was not measured: it counts as just taut, so tension is a lower bound."
+        text = (
+            "The nerve's strain at rest was not measured: it counts as just taut, tension as a lower bound."
+        )
         yield Notice(severity="info", code="pre_strain.unknown", text=text)
     if not protocol.freed:
-        yield Notice(severity="info", code="freed.none", text="Nothing is freed: the plan shows what could be.")
+        yield Notice(
+            severity="info", code="freed.none", text="Nothing is freed: the plan shows what could be."
+        )
 
 
 def _mode(protocol: ReleaseProtocol) -> Iterator[Notice]:
     if protocol.mode == "internal":
         text = (
-            "Freeing between the bundles: no figure of it apart from freeing outside was read, nor what it does "
-            "to the blood supply. It is computed as freeing from outside."
+            "Freeing between the bundles: no figure of it alone was read, nor what it does to the blood "
+            "supply. It is computed as freeing from outside."
         )
         yield Notice(severity="warn", code="internal.unknown", text=text)
     if protocol.mode == "neurectomy":
         row = reading("SO-13")
         text = (
-            "A neurectomy divides the nerve for good: what it served stays numb, and a painful neuroma may form "
-            f"(neuroma pain after 2 to 60 % of nerve injuries, {row.id}). Freeing is the alternative."
+            "A neurectomy divides the nerve for good: what it served stays numb, and a painful neuroma may "
+            f"form (neuroma pain after 2 to 60 % of nerve injuries, {row.id}). Freeing is the alternative."
         )
         yield Notice(severity="warn", code="neurectomy.final", text=text, source=row.source)
     else:
@@ -87,9 +93,9 @@ def _carpal(plan: Plan, protocol: ReleaseProtocol) -> Iterator[Notice]:
         return
     row = reading("SO-01")
     text = (
-        "Freeing the nerve in addition to opening the carpal tunnel did not help in a meta-analysis (odds ratio "
-        f"of a good result {row.text}, {row.low:g} to {row.high:g}; read from an abstract, the direction of the "
-        "ratio still has to be read again in the paper). It is not favoured here."
+        "Freeing the nerve in addition to opening the carpal tunnel did not help in a meta-analysis (odds "
+        f"ratio of a good result {row.text}, {row.low:g} to {row.high:g}; read from an abstract, the "
+        "direction of the ratio still has to be read again in the paper). It is not favoured here."
     )
     yield Notice(severity="warn", code="carpal.no_gain", text=text, source=row.source)
 

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from neurolysis.delivery.surgical.model import MEMBERS, Course, Found, Held, Member, solve_member, tension_over_time
+from neurolysis.delivery.surgical.model import (
+    MEMBERS,
+    Course,
+    Found,
+    Held,
+    Member,
+    solve_member,
+    tension_over_time,
+)
 from neurolysis.delivery.surgical.search import Smallest, smallest
 from neurolysis.delivery.technique import Option, Progress
 from neurolysis.errors import InputError, UnknownNameError
@@ -22,8 +30,8 @@ Pair = tuple[float, float]
 class ReleaseBench(Value):
     """One straight nerve, every number given; places in mm from its first end, stiffnesses in kPa and MPa.
 
-    ``scars`` are (from, to, shear stiffness in kPa: loose, middle, tight), ``joints`` (from, to, lengthening of
-    the bed in mm), ``tethers`` (place, N/mm), ``freed`` (from, to). A pull moves an end outwards.
+    ``scars`` are (from, to, shear stiffness in kPa: loose, middle, tight), ``joints`` (from, to, lengthening
+    of the bed in mm), ``tethers`` (place, N/mm), ``freed`` (from, to). A pull moves an end outwards.
     """
 
     schema_name: Literal["release-bench"] = "release-bench"
@@ -58,8 +66,8 @@ OPTIONS = (
     Option("joint-from-mm", float, "the joint's bed begins here", 70.0, unit="mm"),
     Option("joint-to-mm", float, "the joint's bed ends here", 110.0, unit="mm"),
     Option("elongation-mm", float, "how much the movement lengthens the bed there", 8.0, unit="mm"),
-    Option("free-from-mm", float, "freed from here; the scar's begin if not given", unit="mm", required=False),
-    Option("free-to-mm", float, "freed to here; the scar's end if not given", unit="mm", required=False),
+    Option("free-from-mm", float, "freed from here; else the scar's begin", unit="mm", required=False),
+    Option("free-to-mm", float, "freed to here; else the scar's end", unit="mm", required=False),
     Option("mode", str, "kind of operation", "external", choices=("external", "internal", "neurectomy")),
     Option("motion", str, "published excursion pulled on the last end instead; an unknown name lists all",
            "none"),
@@ -134,7 +142,9 @@ def _tether(options: Mapping[str, Any]) -> tuple[Pair, ...]:
     if place is None and stiffness is None:
         return ()
     if place is None or stiffness is None:
-        raise InputError("a tether needs its place and its stiffness", allowed="--tether-at-mm, --tether-n-per-mm")
+        raise InputError(
+            "a tether needs its place and its stiffness", allowed="--tether-at-mm, --tether-n-per-mm"
+        )
     return ((float(place), float(stiffness)),)
 
 

@@ -1,4 +1,4 @@
-"""Tables of an operation: strain by member, smallest stretches, pressures, approach, what was read of outcomes."""
+"""Tables of an operation: strain, smallest stretches, pressures, approach, what was read of outcomes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from neurolysis.scene import Scene
 SCAR = "scar"
 
 
-def all_tables(
-    scene: Scene, plan: Plan, protocol: ReleaseProtocol, done: Operation
-) -> Iterator[ResultTable]:
+def all_tables(scene: Scene, plan: Plan, protocol: ReleaseProtocol, done: Operation) -> Iterator[ResultTable]:
     """Every table that has rows."""
     tables = (
         strain_table(done),
@@ -136,9 +134,9 @@ def pressure_table(protocol: ReleaseProtocol) -> ResultTable:
         title="Pressure on the nerve, mmHg, and blood flow within it",
         columns=("Tunnel", "Measured by", ">Before", "Flow", ">After, from", ">to", "Flow"),
         rows=tuple(rows),
-        note="Stages begin at the low end of the ranges read (external pressure on animal nerve); how long it "
-        "lasts is not in them. A carpal tunnel's pressure after opening is the pressure before, divided by the "
-        "rise of its compliance: the same tissue in a wider-yielding arch.",
+        note="Stages begin at the low end of the ranges read (external pressure on animal nerve); how long "
+        "it lasts is not in them. A carpal tunnel's pressure after opening is the pressure before, divided "
+        "by the rise of its compliance: the same tissue in a wider-yielding arch.",
         sources=tuple(sorted(sources)),
     )
 
@@ -148,7 +146,7 @@ def pressure_table(protocol: ReleaseProtocol) -> ResultTable:
 
 def extent_table(done: Operation) -> ResultTable:
     """How long an exposure the operation takes."""
-    rows = []
+    rows: list[tuple[str, float, float | None]] = []
     for low, high in done.freed_mm:
         stations, points = done.nerve.curve.resample(0.25)
         ends = [np.array([np.interp(p, stations, points[:, k]) for k in range(3)]) for p in (low, high)]

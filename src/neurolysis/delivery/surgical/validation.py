@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from neurolysis.evidence.nerve_mechanics import nerve_mechanics
 from neurolysis.evidence.readings import Reading, reading
 from neurolysis.geometry import FloatArray
 
+Verdict = Literal["pass", "fail", "cannot say", "not computable"]
 BETWEEN_M = 0.1
 """Length of the test pieces; their answers are free of it."""
 
@@ -25,9 +27,7 @@ def validate(progress: Progress) -> Sequence[ValidationRow]:
     return (*rows, *tunnel_rest(), opened_tunnel(), flexion(), standstill(), *_not_computable())
 
 
-def strain_between(
-    free_m: float, length_m: float, elongation_m: float, scar_pa: float = 1e9
-) -> FloatArray:
+def strain_between(free_m: float, length_m: float, elongation_m: float, scar_pa: float = 1e9) -> FloatArray:
     """Strain (n,) of a nerve that a joint lengthens, bound beyond ``free_m``, from the solver."""
     from neurolysis.physics.mechanics import Band, Motion, solve_band, stations
 
@@ -53,13 +53,13 @@ def restricted_gliding() -> ValidationRow:
     return _row(
         row, "rise of ulnar strain when gliding is restricted", f"+{row.text} % (baseline 6.3 %)", values,
         "the rise at the restricted length stated in the source", "cannot say",
-        f"the length that was bound was not in what was read; the measured rise asks for {1 / rise:.0%} of the "
-        "gliding length to be left, so any rise could be met and the row tests nothing",
+        f"the length that was bound was not in what was read; the measured rise asks for {1 / rise:.0%} of "
+        "the gliding length to be left, so any rise could be met and the row tests nothing",
     )  # fmt: skip
 
 
 def relaxation() -> list[ValidationRow]:
-    """The solid's constant comes from 6 % strain; 9 and 12 % test it: a linear solid has one share for all."""
+    """The solid's constant comes from 6 % strain; 9 and 12 % test it: a linear solid has one share."""
     from neurolysis.physics.mechanics import Relaxation
 
     row, record = reading("SS-05"), nerve_mechanics()
@@ -69,16 +69,20 @@ def relaxation() -> list[ValidationRow]:
     fall = 100 * (1 - solid.left(3600.0))
     return [
         _row(
-            row, f"stress lost in one hour at {strain} % strain", f"{measured} %", {"linear": f"{fall:.0f} %"},
-            "within 5 percentage points", "pass" if abs(fall - measured) <= 5 else "fail",
+            row,
+            f"stress lost in one hour at {strain} % strain",
+            f"{measured} %",
+            {"linear": f"{fall:.0f} %"},
+            "within 5 percentage points",
+            "pass" if abs(fall - measured) <= 5 else "fail",
             "the share was taken from 6 % strain; a linear solid cannot fall less at a larger strain",
         )
         for strain, measured in ((9, 34), (12, 34))
-    ]  # fmt: skip
+    ]
 
 
 def drawing_back() -> ValidationRow:
-    """A divided nerve draws back at once, and further with time: the share at once, from another row's solid."""
+    """A divided nerve draws back at once, and further with time: the share at once."""
     from dataclasses import replace
 
     from neurolysis.physics.mechanics import Band, Motion, Relaxation, solve_history
@@ -125,8 +129,9 @@ def opened_tunnel() -> ValidationRow:
     low, high = row.middle() / opened.factor_high, row.middle() / opened.factor_low
     return _row(
         row, "pressure once the tunnel is opened, neutral wrist", "immediate, sustained fall; no number read",
-        {"compliance x 2.6 to 3.7": f"{low:.1f} to {high:.1f} mmHg"}, "the number after opening", "cannot say",
-        "a tunnel that yields more always falls; the diagnostic cut-off of 5.5 mmHg (SR-08) would not be reached",
+        {"compliance x 2.6 to 3.7": f"{low:.1f} to {high:.1f} mmHg"}, "the number after opening",
+        "cannot say",
+        "a tunnel that yields more always falls; the cut-off of 5.5 mmHg (SR-08) would not be reached",
     )  # fmt: skip
 
 
@@ -156,7 +161,7 @@ def standstill() -> ValidationRow:
 
 def _not_computable() -> list[ValidationRow]:
     why = {
-        "SR-01": "course, joint and bed of the cadavers, and the strain after release, were not in what was read",
+        "SR-01": "course, joint and bed of the cadavers, and strain after release, were not in what was read",
         "SR-05": "removing the epicondyle shortens the path; the change of the path was not read",
         "SE-07": "excursion and strain are given, the length that may glide is not",
         "SE-02": "excursion and strain are given, the length that may glide is not",
@@ -177,7 +182,7 @@ def _printed(row: Reading) -> str:
 
 
 def _row(
-    row: Reading, quantity: str, measured: str, simulated: dict[str, str], criterion: str, verdict: str,
+    row: Reading, quantity: str, measured: str, simulated: dict[str, str], criterion: str, verdict: Verdict,
     reason: str,
 ) -> ValidationRow:  # fmt: skip
     return ValidationRow(
@@ -187,6 +192,6 @@ def _row(
         measured=measured,
         simulated=simulated,
         criterion=criterion,
-        verdict=verdict,  # type: ignore[arg-type]
+        verdict=verdict,
         reason=reason,
     )

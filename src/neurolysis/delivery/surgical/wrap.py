@@ -14,7 +14,7 @@ from neurolysis.evidence.nerve_mechanics import StrainThreshold, nerve_mechanics
 from neurolysis.exposure import OPERATED, Answer, Exposure, LabelledField, LineFields
 from neurolysis.geometry import FloatArray
 from neurolysis.physics.mechanics import curve_pressure_pa
-from neurolysis.plan import Notice, Plan
+from neurolysis.plan import Notice, Plan, Severity
 from neurolysis.scene import Nerve, Scene
 
 PA_PER_MMHG = 133.322
@@ -89,7 +89,11 @@ def _strains(done: Operation) -> dict[str, Column]:
     for name, state in states.items():
         columns[f"strain_{name}_percent"] = ("%", found.strain_percent(state), f"strain, {name}, middle scar")
         if state is not found.free:
-            columns[f"change_{name}_percent"] = ("%", found.change_percent(state), "against the unscarred nerve")
+            columns[f"change_{name}_percent"] = (
+                "%",
+                found.change_percent(state),
+                "against the unscarred nerve",
+            )
         columns[f"excursion_{name}_mm"] = ("mm", found.excursion_mm(state), "movement against the bed")
     for member in MEMBERS:
         one = done.found[member]
@@ -106,13 +110,17 @@ def _forces(protocol: ReleaseProtocol, done: Operation, points_mm: FloatArray) -
     for name, state in (("before", found.before), ("after", found.after)):
         pressure = curve_pressure_pa(state.tension_n, bend, width) / PA_PER_MMHG
         columns[f"tension_{name}_n"] = ("N", state.tension_n, "tension of the nerve at once")
-        columns[f"curve_pressure_{name}_mmhg"] = ("mmHg", pressure, "on the inner side of bends, each over 3 cm")
+        columns[f"curve_pressure_{name}_mmhg"] = (
+            "mmHg",
+            pressure,
+            "on the inner side of bends, each over 3 cm",
+        )
     held = found.band_before.bed_pa / 1e3
     return {**columns, "scar_kpa": ("kPa", held, "shear stiffness of what holds the nerve")}
 
 
 def curvature_per_m(points_mm: FloatArray) -> FloatArray:
-    """Curvature (n,) of a line through points (n, 3), 1/m, of the circle through places 15 mm apart; 0 at its ends.
+    """Curvature (n,), 1/m, of the circle through points (n, 3) that lie 15 mm apart; 0 near the ends.
 
     A course drawn by eye has corners, which over a shorter reach would pass for bends.
     """
@@ -160,9 +168,9 @@ def freed_answer(done: Operation) -> Answer:
     before, after = worst_change(done, "before"), worst_change(done, "after")
     at_worst = reached(max(after.values()))
     lowest = nerve_mechanics().strain_thresholds[0]
-    words = {
-        None: f"Below {lowest.percent:g} % after freeing, loose to tight scar",
-    }.get(at_worst, f"Passes {at_worst.percent:g} % even after freeing" if at_worst else "")
+    words = f"Below {lowest.percent:g} % after freeing, loose to tight scar"
+    if at_worst is not None:
+        words = f"Passes {at_worst.percent:g} % even after freeing"
     if not done.freed_mm:
         words = "Nothing is freed in this plan"
     return Answer(
@@ -172,7 +180,10 @@ def freed_answer(done: Operation) -> Answer:
         number=f"{before['middle']:.1f} → {after['middle']:.1f} %",
         number_note="largest added strain, before → after, middle scar; "
         f"loose to tight {_range(before)} → {_range(after)} %",
-        details=(_smallest_words(done), "Thresholds are of animal nerves; a change below them is no promise."),
+        details=(
+            _smallest_words(done),
+            "Thresholds are of animal nerves; a change below them is no promise.",
+        ),
     )
 
 
@@ -214,7 +225,9 @@ def notices(
     yield from _pressure_notices(protocol)
     near = [row[0] for row in in_approach(scene, protocol, done)]
     if near:
-        text = f"In the approach, within {reach_mm(protocol):g} mm of the operated stretch: {', '.join(near)}."
+        text = (
+            f"In the approach, within {reach_mm(protocol):g} mm of the operated stretch: {', '.join(near)}."
+        )
         yield Notice(severity="warn", code="approach.near", text=text)
     if balance_error > BALANCE_LIMIT:
         text = f"Forces along the nerve do not balance: {balance_error:.1e} of the largest force."
@@ -241,8 +254,8 @@ def _strain_notices(done: Operation) -> Iterator[Notice]:
             f"Scar still adds up to {max(change.values()):.1f} % of strain {words} (loose to tight "
             f"{_range(change)} %): {passed.text}."
         )
-        severity = "warn" if when == "after" else "info"
-        yield Notice(severity=severity, code=f"strain.{when}", text=text, source=passed.sources[0])  # type: ignore[arg-type]
+        severity: Severity = "warn" if when == "after" else "info"
+        yield Notice(severity=severity, code=f"strain.{when}", text=text, source=passed.sources[0])
 
 
 def _pressure_notices(protocol: ReleaseProtocol) -> Iterator[Notice]:
