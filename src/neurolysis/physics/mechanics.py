@@ -31,8 +31,14 @@ from neurolysis.errors import InputError, SolverError
 Array = NDArray[np.float64]
 
 MOST_STEPS = 100
+TOLERANCE = 1e-10
+"""Force left over, as a part of the largest force, at which the nerve is in balance."""
 FLOOR = 1e-13
 """Stiffness against rigid motion, as a part of the largest one: a loose piece of nerve stays with its bed."""
+
+
+ROUNDING = 1e-14
+"""What rounding leaves of a force, as a part of stiffness times displacement."""
 
 
 @dataclass(frozen=True)
@@ -229,10 +235,10 @@ def _solve(band: Band, motion: Motion, law: Law, start: Array | None) -> State:
         # the first step takes every element as taut: one solve, then, where none is slack
         taut = law.slope_n if step == 1 else np.where(stretch >= 0, law.slope_n, 0.0)
         move = solveh_banded(_matrix(taut / lengths, held, fixed), left, check_finite=False)
-        size = _line_search(law, lengths, held, u, move, left, motion, loads)
-        u = u + size * move
-        if np.abs(size * move).max() <= 1e-12 * max(np.abs(u).max(), np.abs(motion.bed_m).max(), 1e-12):
-            return _state(band, motion, law, u, step)
+        u = u + _line_search(law, lengths, held, u, move, left, motion, loads) * move
+        found = _state(band, motion, law, u, step)
+        if found.balance_error <= TOLERANCE:
+            return found
     raise SolverError(f"no balance of the nerve within {MOST_STEPS} steps")
 
 
@@ -295,7 +301,12 @@ def _state(band: Band, motion: Motion, law: Law, u: Array, steps: int) -> State:
     whole = float(hold.sum() + reactions.sum()) + motion.start_n + motion.end_n
     forces = np.concatenate([tension, hold, reactions, [motion.start_n, motion.end_n]])
     left[fixed] = 0.0
-    worst, largest = max(abs(whole), float(np.abs(left).max())), float(np.abs(forces).max())
+    worst = max(abs(whole), float(np.abs(left).max()))
+    # where forces cancel or vanish, what rounding leaves of large stiffnesses is no imbalance
+    moved = max(float(np.abs(u).max()), float(np.abs(motion.bed_m).max()))
+    stiff = float(held.max()) + float((law.slope_n / lengths).max())
+    noise = ROUNDING * (moved * stiff + float(np.abs(law.offset_n).max()))
+    largest = max(float(np.abs(forces).max()), noise / TOLERANCE)
     energy = law.energy_j(gradient, lengths) + 0.5 * float(np.sum(held * (u - motion.bed_m) ** 2))
     return State(
         displacement_m=u,
