@@ -1,4 +1,4 @@
-"""The nerve as a band in its bed, against exact solutions, conserved quantities and cases worked out by hand."""
+"""The nerve as a band in its bed: exact solutions, conserved quantities, cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_cut_nerve_draws_back_by_its_resting_strain() -> None:
 
 
 def test_work_done_is_energy_stored() -> None:
-    """Along a growing movement the work of end and bed goes into nerve and bed; the error falls with its square."""
+    """Along a growing movement the work of end and bed goes into nerve and bed."""
 
     def gap(parts: int) -> float:
         band = replace(uniform(80), bed_pa=np.where(np.arange(80) < 30, 4e4, 50.0))
@@ -260,7 +260,9 @@ def test_a_divided_nerve_draws_back_partly_at_once_then_fully() -> None:
 def test_without_memory_a_history_is_a_row_of_elastic_answers() -> None:
     band = uniform(40)
     motions = [Motion(share * 0.1 * band.nodes_m) for share in (0.2, 1.0, 0.5)]
-    for state, motion in zip(solve_history(band, motions, [0, 1, 2], Relaxation(0.0, 1.0)), motions, strict=True):
+    for state, motion in zip(
+        solve_history(band, motions, [0, 1, 2], Relaxation(0.0, 1.0)), motions, strict=True
+    ):
         assert state.tension_n == pytest.approx(solve_band(band, motion).tension_n, rel=1e-9, abs=1e-15)
 
 

@@ -61,12 +61,14 @@ def smallest(course: Course, member: Member, thresholds_percent: Sequence[float]
     left = sorted(thresholds_percent)
     found: dict[float, Smallest] = {}
     spacing = float(rungs[1] - rungs[0]) if len(rungs) else RUNG_MM
+    whole = (float(rungs[0]), float(rungs[-1])) if len(rungs) else None
     for tried, span in enumerate(_stretches(rungs), start=1):
         band = scarred if span is None else scarred.freed(MM * span[0], MM * span[1], course.bed_kpa * KPA)
         state = solve_band(band, motion, guess)
         guess = state.displacement_m
         change = 100 * float(np.max(np.maximum(state.strain, 0.0) - base))
-        for threshold in [t for t in left if change <= t]:
+        # all freed is the unscarred nerve itself: what is left of a change is the solver's tolerance
+        for threshold in [t for t in left if change <= t or span == whole]:
             found[threshold] = Smallest(threshold, span, change, spacing, tried)
             left.remove(threshold)
         if not left:
