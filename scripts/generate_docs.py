@@ -64,7 +64,7 @@ def reached(schema: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     """Names of the models a schema uses, in the order they are first met."""
     names: list[str] = []
     for name in references(schema.get("properties", {})):
-        if name not in names:
+        if name not in names and "properties" in definitions[name]:
             names += [name, *reached(definitions[name], definitions)]
     return list(dict.fromkeys(names))
 

@@ -19,6 +19,7 @@ from neurolysis.report.document import Block, Document, Figure, FigureRow, Parag
 from neurolysis.report.fluoroscopy_pages import fluoroscopy_section
 from neurolysis.report.html import page
 from neurolysis.report.legend import legend
+from neurolysis.report.operated import distance_table
 from neurolysis.report.overview import overview_figures
 from neurolysis.report.pdf import typeset
 from neurolysis.report.slices import slice_figures
@@ -116,7 +117,7 @@ def _rows_of(figures: tuple[Figure, ...]) -> tuple[Block, ...]:
 
 
 def _near(result: PlanResult) -> Section:
-    blocks = _blocks(first.distance_table(result), tables.structure_notes(result))
+    blocks = _blocks(distance_table(result.injury.structures), tables.structure_notes(result))
     return Section("risk", "What lies near", blocks)
 
 

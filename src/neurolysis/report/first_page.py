@@ -29,6 +29,7 @@ from neurolysis.report.document import (
     Terms,
     Tone,
 )
+from neurolysis.report.operated import distance_headline, distance_table, own_headline
 
 COVERAGE_TONES: dict[str, Tone] = {
     "covered": "good", "partly covered": "warn", "not covered": "stop", "no verdict": "plain"
@@ -50,7 +51,7 @@ def first_page(
     if result.exposure.has_grid:
         blocks.append(length_table(result.exposure, result.injury.target()))
     if result.injury.structures:
-        blocks.append(danger_table(result) if result.exposure.has_grid else distance_table(result))
+        blocks.append(_structures_table(result))
     blocks.append(assumption_list(result.assumptions))
     missing = tuple(lacks(result))
     if missing:
@@ -58,13 +59,28 @@ def first_page(
     return FirstPage(
         facts=(who(result), what(result, technique), where(result)),
         headlines=(
-            own_headline(result) or quadrant_headline(result) or coverage_headline(result),
-            danger_headline(result) if result.exposure.has_grid else distance_headline(result),
+            first_headline(result),
+            danger_headline(result)
+            if result.exposure.has_grid
+            else distance_headline(result.injury.structures),
         ),
         alerts=tuple(alerts(result, citations)),
         figure=figure,
         blocks=tuple(blocks),
     )
+
+
+def first_headline(result: PlanResult) -> Headline:
+    """The delivery's own answer where it has one, else filled quadrants, else covered length."""
+    if result.exposure.answer is not None:
+        return own_headline(result.exposure.answer, _standing(result))
+    return quadrant_headline(result) or coverage_headline(result)
+
+
+def _structures_table(result: PlanResult) -> Table:
+    if result.exposure.has_grid:
+        return danger_table(result)
+    return distance_table(result.injury.structures)
 
 
 def catalogue_entry(result: PlanResult) -> NerveEntry | None:
@@ -161,67 +177,6 @@ def coverage_headline(result: PlanResult) -> Headline:
         number=text.millimetres(shortest.longest_lesioned_mm) if shortest else text.NO_NUMBER,
         number_note=_length_note(shortest) if shortest else "no criterion decides",
         details=tuple(detail for detail in details if detail),
-    )
-
-
-def own_headline(result: PlanResult) -> Headline | None:
-    """The delivery's own answer in the place of covered length; None where it has none."""
-    found = result.exposure.answer
-    if found is None:
-        return None
-    standing = _standing(result)
-    return Headline(
-        label=found.label,
-        answer=found.answer,
-        tone="stop" if standing else found.tone,
-        number=found.number or text.NO_NUMBER,
-        number_note=found.number_note,
-        details=(*([standing] if standing else []), *found.details),
-    )
-
-
-def by_distance(result: PlanResult) -> list[StructureInjury]:
-    """Structures with a known distance to what was treated, nearest first; the way in is not among them."""
-    known = [s for s in result.injury.structures if s.distance_mm is not None]
-    return sorted(known, key=lambda item: item.distance_mm or 0.0)
-
-
-def distance_headline(result: PlanResult) -> Headline:
-    """The structure nearest to the operated stretch, skin apart: it is the way in."""
-    inner = [item for item in by_distance(result) if item.kind != "skin"]
-    skin = [item for item in by_distance(result) if item.kind == "skin"]
-    if not inner:
-        return Headline(
-            "Nearest structure", "Cannot say", "warn", text.NO_NUMBER,
-            "no structure has a known distance to the operated stretch", (),
-        )  # fmt: skip
-    item = inner[0]
-    details = [f"{text.sentence(item.note)}."]
-    details += [f"Skin: {text.millimetres(one.distance_mm)}, {one.note}." for one in skin]
-    return Headline(
-        label="Nearest structure",
-        answer=text.sentence(short_name(item.structure)),
-        tone="plain",
-        number=text.millimetres(item.distance_mm),
-        number_note="from the operated stretch of the nerve, surface to surface",
-        details=tuple(details),
-    )
-
-
-def distance_table(result: PlanResult) -> Table:
-    """Structures by their distance to the operated stretch; those without one come last."""
-    known = by_distance(result)
-    unknown = [item for item in result.injury.structures if item.distance_mm is None]
-    rows = tuple(
-        (short_name(item.structure), item.kind.replace("_", " "), text.fixed(item.distance_mm), item.review)
-        for item in {one.structure: one for one in (*known, *unknown)}.values()
-    )
-    return Table(
-        "Structures near the operated stretch, nearest first",
-        ("Structure", "Kind", ">Distance, mm", "Outline"),
-        rows,
-        weights=(3, 2, 1.3, 2),
-        note="" if rows else "Nothing is operated on, or no structure is known.",
     )
 
 
