@@ -29,7 +29,7 @@ class PlannedFiles:
     Attributes:
         pdf: None where no PDF could be made.
         mark: DRAFT, or who approved the plan.
-        coverage: the verdict on the target nerve.
+        coverage: the verdict on the target nerve; answer: the delivery's own, where it has one.
         stops: notices that forbid approval; the files are written all the same, marked DRAFT.
         demonstration: the case is an example, so its stops are no failure of the command.
         timing_s: seconds of each part.
@@ -45,6 +45,7 @@ class PlannedFiles:
     warnings: tuple[Notice, ...]
     demonstration: bool
     timing_s: dict[str, float]
+    answer: str = ""
 
 
 def plan_case(
@@ -109,7 +110,13 @@ def _summary(result: PlanResult, out: Path, steps: Steps) -> PlannedFiles:
         warnings=tuple(notice for notice in result.notices if notice.severity == "warn"),
         demonstration=result.case.demonstration,
         timing_s=steps.seconds,
+        answer=_answer(result),
     )
+
+
+def _answer(result: PlanResult) -> str:
+    found = result.exposure.answer
+    return "" if found is None else f"{found.answer}: {found.number} ({found.number_note})"
 
 
 def _why_keep(folder: Path) -> str:

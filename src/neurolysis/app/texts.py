@@ -17,7 +17,7 @@ def planned_text(files: PlannedFiles) -> str:
     """Where the result is and what it says."""
     seconds = sum(files.timing_s.values())
     lines = [
-        f"{files.mark}: target nerve {files.coverage} ({seconds:.1f} s)",
+        f"{files.mark}: {files.answer or f'target nerve {files.coverage}'} ({seconds:.1f} s)",
         f"  report  {files.html}",
         f"  print   {files.pdf}" if files.pdf else "  print   no PDF could be made: see `neurolysis doctor`",
         f"  data    {files.plan}",
@@ -35,6 +35,7 @@ def planned_data(files: PlannedFiles) -> dict[str, Any]:
         "plan": str(files.plan),
         "mark": files.mark,
         "coverage": files.coverage,
+        "answer": files.answer,
         "demonstration": files.demonstration,
         "stops": [notice.model_dump(mode="json") for notice in files.stops],
         "warnings": [notice.model_dump(mode="json") for notice in files.warnings],

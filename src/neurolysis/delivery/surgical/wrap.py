@@ -150,10 +150,13 @@ def _pressures(protocol: ReleaseProtocol, arc_mm: FloatArray) -> dict[str, Colum
 
 
 def worst_change(done: Operation, when: str) -> dict[str, float]:
-    """Largest change of strain against the unscarred nerve, percentage points, by member."""
+    """Largest change of strain against the unscarred nerve, percentage points.
+
+    By member, and for the middle one at the ends of the stated movement.
+    """
     return {
-        member: max(0.0, float(found.change_percent(getattr(found, when)).max()))
-        for member, found in done.found.items()
+        name: max(0.0, float(found.change_percent(getattr(found, when)).max()))
+        for name, found in {**done.found, **done.ends}.items()
     }
 
 
@@ -168,7 +171,7 @@ def freed_answer(done: Operation) -> Answer:
     before, after = worst_change(done, "before"), worst_change(done, "after")
     at_worst = reached(max(after.values()))
     lowest = nerve_mechanics().strain_thresholds[0]
-    words = f"Below {lowest.percent:g} % after freeing, loose to tight scar"
+    words = f"Below {lowest.percent:g} % after freeing"
     if at_worst is not None:
         words = f"Passes {at_worst.percent:g} % even after freeing"
     if not done.freed_mm:
@@ -179,7 +182,7 @@ def freed_answer(done: Operation) -> Answer:
         tone=at_worst.tone if at_worst else "plain",
         number=f"{before['middle']:.1f} → {after['middle']:.1f} %",
         number_note="largest added strain, before → after, middle scar; "
-        f"loose to tight {_range(before)} → {_range(after)} %",
+        f"over scar and movement {_range(before)} → {_range(after)} %",
         details=(
             _smallest_words(done),
             "Thresholds are of animal nerves; a change below them is no promise.",
@@ -251,8 +254,8 @@ def _strain_notices(done: Operation) -> Iterator[Notice]:
         if passed is None or not done.freed_mm:
             continue
         text = (
-            f"Scar still adds up to {max(change.values()):.1f} % of strain {words} (loose to tight "
-            f"{_range(change)} %): {passed.text}."
+            f"Scar still adds up to {max(change.values()):.1f} % of strain {words} (over scar and "
+            f"movement {_range(change)} %): {passed.text}."
         )
         severity: Severity = "warn" if when == "after" else "info"
         yield Notice(severity=severity, code=f"strain.{when}", text=text, source=passed.sources[0])
