@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from neurolysis.app.cases import load_case
 from neurolysis.app.demo import demo_case
+from neurolysis.app.dicom import export_dicom
 from neurolysis.app.plan_record import plan_record
 from neurolysis.case import Case
 from neurolysis.delivery.surgical.expose import course_of
@@ -30,6 +33,8 @@ from neurolysis.planning.simulate import simulate_plan
 from neurolysis.report.build import make_document
 from neurolysis.report.html import page
 from neurolysis.scene import Scene
+
+from .dicom_case import write_case
 
 # ---------------------------------------------------------------- the demonstration
 
@@ -193,6 +198,22 @@ def test_scar_from_a_labelled_structure_in_the_scene() -> None:
     assert spans
     assert all(95 < low < high < 130 for low, high in spans)
     assert isinstance(plan.protocol, ReleaseProtocol)
+
+
+def test_the_plan_of_an_operation_goes_out_as_dicom(tmp_path: Path) -> None:
+    """Segmented nerve and report; no needle and no lesion, so nothing is measured."""
+    folder = write_case(tmp_path / "case")
+    file = folder / "case.yaml"
+    data = yaml.safe_load(file.read_text("utf-8"))
+    freed = [{"from_mm": 10, "to_mm": 30}]
+    data["treatment"] = {
+        "technique": "release",
+        "position": "prone",
+        "protocol": {"freed": freed, "scars": freed, "pulls": [{"motion": "sural_ankle", "end": "last"}]},
+    }
+    file.write_text(yaml.safe_dump(data), "utf-8")
+    found = export_dicom(file, tmp_path / "out")
+    assert found["files"] == ["report.dcm", "segments.dcm"]
 
 
 # ---------------------------------------------------------------- report and record

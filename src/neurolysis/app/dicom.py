@@ -86,7 +86,9 @@ def objects_of(result: PlanResult, source: SourceSeries) -> dict[str, Any]:
         rest = float(np.nanmin(field.array))
         values = result.exposure.sample(name, points, outside=rest).astype(np.float32)
         made[f"map-{name}.dcm"] = parametric_map(source, name, values, field.unit, number=9002 + number)
-    made[SR] = measurements(source, needles_of(result), sizes_of(result))
+    needles, sizes = needles_of(result), sizes_of(result)
+    if needles or sizes:
+        made[SR] = measurements(source, needles, sizes)
     title = f"{result.mark}: {result.scene.target().name}"
     document = make_document(result, technique(result.plan.protocol.technique))
     made[PDF] = encapsulated_pdf(source, typeset(document), title)

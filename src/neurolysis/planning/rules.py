@@ -26,8 +26,8 @@ from neurolysis.planning.surroundings import bone_depth, bone_names, share_of, t
 from neurolysis.scene import AIR, Scene, Structure
 
 PROJECT_RULE = "clinical rule laid down for this project; no source gives its number"
-CROSSED_ON_THE_WAY = frozenset({"skin"})
-"""Kinds of structure a needle has to pass."""
+CROSSED_ON_THE_WAY = frozenset({"skin", "scar"})
+"""Kinds of structure a needle has to pass, or may."""
 INTRAOSSEOUS = frozenset({"intraosseous nerve"})
 """Kinds of target that lie in bone, so that a tip in bone is meant."""
 DECLARED_APPROACHES = {"trans-aortic": "aorta"}
