@@ -160,13 +160,17 @@ class Found:
 
     def strain_percent(self, state: State) -> FloatArray:
         """Strain (n,), %; a slack nerve has none, nor has a part that was removed."""
-        strain = 100 * np.maximum(state.strain, 0.0)
-        return np.where(self.cut > 0, 0.0, strain) if state is self.after and len(self.cut) else strain
+        return self._but_removed(state, 100 * np.maximum(state.strain, 0.0))
 
     def change_percent(self, state: State) -> FloatArray:
         """Change of strain (n,) against the nerve without scar, percentage points."""
-        change = self.strain_percent(state) - self.strain_percent(self.free)
-        return np.where(self.cut > 0, 0.0, change) if state is self.after and len(self.cut) else change
+        return self._but_removed(state, self.strain_percent(state) - self.strain_percent(self.free))
+
+    def _but_removed(self, state: State, values: FloatArray) -> FloatArray:
+        """Values (n,), nought where the nerve was removed."""
+        if not len(self.cut) or state is self.free or state is self.before:
+            return values
+        return np.where(self.cut > 0, 0.0, values)
 
     def excursion_mm(self, state: State) -> FloatArray:
         """Movement against the bed at the middles, (n,) mm."""

@@ -156,7 +156,7 @@ def worst_change(done: Operation, when: str) -> dict[str, float]:
     """
     return {
         name: max(0.0, float(found.change_percent(getattr(found, when)).max()))
-        for name, found in {**done.found, **done.ends}.items()
+        for name, found in (*done.found.items(), *done.ends.items())
     }
 
 
