@@ -241,6 +241,19 @@ def test_the_record_holds_answer_tables_and_profiles() -> None:
     )
 
 
+def test_line_fields_go_into_an_xarray_dataset() -> None:
+    pytest.importorskip("xarray")
+    _, scene, _, result = real()
+    data = result.exposure.to_xarray()
+    found = data["nerve_1_tension_before_n"]
+    assert found.attrs["nerve"] == scene.target().name
+    assert found.attrs["units"] == "N"
+    assert (
+        float(found.max())
+        == result.exposure.along[scene.target().name].fields["tension_before_n"].array.max()
+    )
+
+
 def test_line_fields_must_fit_their_stations() -> None:
     arc, points = np.arange(3.0), np.zeros((3, 3))
     wrong = LabelledField(name="a", unit="1", array=np.zeros(4))

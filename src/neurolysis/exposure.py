@@ -244,7 +244,7 @@ class Exposure(BaseModel):
         return mask
 
     def to_xarray(self) -> xarray.Dataset:
-        """All fields and series as an xarray Dataset (needs the extra ``xarray``)."""
+        """All fields, in space and along nerves, and series as an xarray Dataset (extra ``xarray``)."""
         import xarray
 
         names = ("x_mm", "y_mm", "z_mm")
@@ -254,7 +254,13 @@ class Exposure(BaseModel):
         }
         for name, values in self.series.items():
             data[f"series_{name}"] = (("time_s",), values, {"units": self.series_units.get(name, "")})
-        coords = {**dict(zip(names, self.axes_mm, strict=True)), "time_s": self.time_s}
+        coords: dict[str, Any] = {**dict(zip(names, self.axes_mm, strict=True)), "time_s": self.time_s}
+        for number, line in enumerate(self.along.values(), start=1):
+            arc = f"nerve_{number}_arc_mm"
+            coords[arc] = line.arc_mm
+            for name, field in line.fields.items():
+                about = {"units": field.unit, "description": field.description, "nerve": line.nerve}
+                data[f"nerve_{number}_{name}"] = ((arc,), field.array, about)
         attributes = {
             "frame_rotation": np.array(self.frame.rotation).ravel(),
             "frame_translation_mm": np.array(self.frame.translation_mm),
