@@ -18,6 +18,8 @@ LOG_DAMAGE = "log_damage_"
 """Fields of this prefix hold ln Omega of one kinetics."""
 CEM43 = "cem43_min"
 PEAK = "peak_temperature_c"
+LOWEST = "lowest_temperature_c"
+"""Lowest temperature over the run, of tissue that is cooled."""
 SHARE = "agent_share"
 """Highest concentration of an injected agent, as a part of the least neurolytic one."""
 PERCENT, CONTACT = "peak_concentration_percent", "exposure_percent_min"
@@ -49,8 +51,13 @@ def unscaled(field: str, values: FloatArray) -> FloatArray:
 
 
 def main_measure(exposure: Exposure) -> str | None:
-    """The field that says how hard the treatment acts at a place: heat or agent; None for another."""
-    return next((name for name in (PEAK, SHARE) if name in exposure.fields), None)
+    """The field that says how hard the treatment acts at a place: heat, cold or agent; None for another."""
+    return next((name for name in (PEAK, LOWEST, SHARE) if name in exposure.fields), None)
+
+
+def worse(field: str) -> int:
+    """1 where more of a field is worse for tissue, -1 where less is (cold)."""
+    return -1 if field == LOWEST else 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,12 @@ class Sampler:
 def scaled_threshold(criterion: LesionCriterion) -> float:
     """A criterion's threshold on the scale its field is interpolated on."""
     return float(scaled(criterion.field, criterion.threshold))
+
+
+def excess(criterion: LesionCriterion, values: ArrayLike) -> FloatArray:
+    """How far values on the interpolation scale lie beyond a criterion, zero at its threshold."""
+    found: FloatArray = criterion.sign * (np.asarray(values, float) - scaled_threshold(criterion))
+    return found
 
 
 def lesioned_lengths(

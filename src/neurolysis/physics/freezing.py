@@ -25,6 +25,8 @@ Array = Any
 
 NEWTON_STEPS = 40
 NEWTON_TOLERANCE_K = 2e-3
+PATIENCE = 12
+"""Newton steps after which updates are halved."""
 INNER_TOLERANCE = 0.02
 """Residual of the inner solve, part of its start: Newton only needs a direction."""
 GAMMA = 2.0 - math.sqrt(2.0)
@@ -251,7 +253,9 @@ def solve_stage(
         update, used, _ = conjugate_gradients(
             operator, precondition, defect, jnp.zeros_like(t), tolerance, 500
         )
-        new = _held_at_edges(p, t, t + update)
+        # Where many cells change phase at once a full update may cycle; a shorter one does not.
+        damping = jnp.where(count < PATIENCE, 1.0, 0.5).astype(t.dtype)
+        new = _held_at_edges(p, t, t + damping * update)
         return new, count + 1, inner + used, jnp.max(jnp.abs(new - t))
 
     start = (guess, 0, 0, jnp.asarray(jnp.inf, guess.dtype))

@@ -24,9 +24,16 @@ def with_skin(case: Case, scene: Scene, plan: Plan, exposure: Exposure, injury: 
         for placement in plan.placements
         if placement.role == "active"
     ]
-    worst = max(found, key=lambda item: item.peak_temperature_c or -np.inf)
+    worst = max(found, key=_how_bad)
     others = tuple(s for s in injury.structures if s.kind != SKIN)
     return injury.replace(structures=(*others, worst))
+
+
+def _how_bad(item: StructureInjury) -> float:
+    """The hotter, or the colder where tissue is cooled, the worse."""
+    if item.lowest_temperature_c is not None:
+        return -item.lowest_temperature_c
+    return item.peak_temperature_c or -np.inf
 
 
 def skin_at_depth(exposure: Exposure, placement: Placement, depth_mm: float) -> StructureInjury:
