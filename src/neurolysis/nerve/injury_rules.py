@@ -34,12 +34,12 @@ class Selectivity(Value):
 class GradeRule(Value):
     """One statement about the Sunderland grade; only a rule with ``decides`` gives an answer.
 
-    A rule ``after`` cold speaks of nerves that were cooled; ``lowest_from_c`` to ``lowest_to_c`` is the
+    A rule ``after`` cold speaks of nerves that were cooled, "no cold" of others; ``lowest_from_c`` to ``lowest_to_c`` is the
     lowest temperature it speaks of (open where not given).
     """
 
     id: str
-    after: Literal["any", "cold"] = "any"
+    after: Literal["any", "cold", "no cold"] = "any"
     lowest_from_c: float | None = None
     lowest_to_c: float | None = None
     condition: Literal["reached", "not reached"]
@@ -50,7 +50,8 @@ class GradeRule(Value):
 
     def fits(self, condition: str, lowest_c: float | None) -> bool:
         """Whether the rule speaks of this nerve; ``lowest_c`` None where nothing was cooled."""
-        if self.condition != condition or (self.after == "cold" and lowest_c is None):
+        cooled = "no cold" if lowest_c is None else "cold"
+        if self.condition != condition or self.after not in ("any", cooled):
             return False
         low, high = self.lowest_from_c, self.lowest_to_c
         if lowest_c is None:

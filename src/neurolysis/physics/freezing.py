@@ -83,11 +83,13 @@ class Freezing(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """What the probe does in a step: flow (0 off, 1 on), gas temperature as a rise (K), most power (W)."""
+    """What the probe does in a step: flow (0 off, 1 on), gas temperature as a rise (K), most power (W),
+    and whether it may also give heat (1: warming to thaw)."""
 
     flow: Array
     gas_k: Array
     power: Array
+    heats: Array
 
 
 class Moved(NamedTuple):
@@ -175,8 +177,9 @@ def probe_heat(p: Freezing, probe: Probe, t: Array) -> tuple[Array, Array]:
     """Heat into the probe per cell (W) and its slope (W/K): through the film, up to each cell's power."""
     asked = probe.flow * p.film * (t - probe.gas_k)
     most = probe.power * p.film_share
-    held = jnp.abs(asked) > most
-    return jnp.clip(asked, -most, most), jnp.where(held, 0.0, probe.flow * p.film)
+    least = -most * probe.heats
+    held = (asked > most) | (asked < least)
+    return jnp.clip(asked, least, most), jnp.where(held, 0.0, probe.flow * p.film)
 
 
 def outflow(p: Freezing, probe: Probe, lowest: Array, t: Array) -> tuple[Array, Array, tuple[Array, ...]]:

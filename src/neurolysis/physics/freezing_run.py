@@ -37,7 +37,8 @@ LOOSE_K = 0.25
 class Stretch:
     """A stretch between two breakpoints: gas temperature (C) linear from ``start_c`` to ``end_c``.
 
-    ``flow`` False: no gas flows, tissue warms by itself. ``power_w`` is the most the probe can take.
+    ``flow`` False: no gas flows, tissue warms by itself. ``power_w`` is the most the probe can take (or
+    give, where it ``heats``; else it never warms tissue that is colder than its gas).
     """
 
     duration_s: float
@@ -45,15 +46,17 @@ class Stretch:
     start_c: float = 0.0
     end_c: float = 0.0
     power_w: float = UNLIMITED_W
+    heats: bool = False
 
 
 class Steps(NamedTuple):
-    """One value per step: length (s), flow, gas (C), power (W), second order or not, padding or not."""
+    """One value per step: length (s), flow, gas (C), power (W), may heat, second order, padding or not."""
 
     dt: Array
     flow: Array
     gas_c: Array
     power: Array
+    heats: Array
     second: Array
     active: Array
 
@@ -115,7 +118,7 @@ def make_steps(
         for number, (dt, end) in enumerate(zip(lengths, ends, strict=True)):
             gas = stretch.start_c + min(float(end), 1.0) * (stretch.end_c - stretch.start_c)
             second = float(second_order and number >= EULER_STEPS)
-            rows.append((dt, float(stretch.flow), gas, stretch.power_w, second, 1.0))
+            rows.append((dt, float(stretch.flow), gas, stretch.power_w, float(stretch.heats), second, 1.0))
     table = np.array(rows, np.float32)
     return Steps(*table.T)
 
@@ -135,7 +138,7 @@ def _time_below(level: Array, old: Array, new: Array, dt: Array) -> Array:
 
 
 def _advance(p: Freezing, state: State, step: Steps) -> tuple[State, Trace]:
-    probe = Probe(step.flow, step.gas_c - p.zero_c, step.power)
+    probe = Probe(step.flow, step.gas_c - p.zero_c, step.power, step.heats)
     old = state.temperature
     moved = jax.lax.cond(
         step.second > 0,
