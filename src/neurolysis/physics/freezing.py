@@ -27,6 +27,7 @@ NEWTON_STEPS = 40
 NEWTON_TOLERANCE_K = 2e-3
 PATIENCE = 12
 """Newton steps after which updates are halved."""
+NUDGE_K = 1e-3
 INNER_TOLERANCE = 0.02
 """Residual of the inner solve, part of its start: Newton only needs a direction."""
 GAMMA = 2.0 - math.sqrt(2.0)
@@ -230,6 +231,20 @@ def _held_at_edges(p: Freezing, old: Array, new: Array) -> Array:
     return jnp.where(p.latent > 0, held, new)
 
 
+def _held_at_probe(p: Freezing, probe: Probe, old: Array, new: Array) -> Array:
+    """Stop an update just inside the band in which the film decides (between no heat and most heat).
+
+    The band is narrow where the film is good: full updates would jump across it for ever.
+    """
+    film = probe.flow * p.film
+    band = probe.power * p.film_share / jnp.maximum(film, 1e-30)
+    low, high = probe.gas_k - probe.heats * band, probe.gas_k + band
+    nudge = jnp.minimum(0.5 * (high - low), NUDGE_K)
+    held = jnp.where((old > high) & (new < high), high - nudge, new)
+    held = jnp.where((old < low) & (new > low), low + nudge, held)
+    return jnp.where(film > 0, held, new)
+
+
 def solve_stage(
     p: Freezing, probe: Probe, lowest: Array, known: Array, weight: Array, guess: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -258,7 +273,7 @@ def solve_stage(
         )
         # Where many cells change phase at once a full update may cycle; a shorter one does not.
         damping = jnp.where(count < PATIENCE, 1.0, 0.5).astype(t.dtype)
-        new = _held_at_edges(p, t, t + damping * update)
+        new = _held_at_probe(p, probe, t, _held_at_edges(p, t, t + damping * update))
         return new, count + 1, inner + used, jnp.max(jnp.abs(new - t))
 
     start = (guess, 0, 0, jnp.asarray(jnp.inf, guess.dtype))

@@ -110,14 +110,19 @@ def step_lengths(duration_s: float, first_s: float, longest_s: float, growth: fl
 def make_steps(
     stretches: tuple[Stretch, ...], longest_s: float, *, first_s: float = 0.1, second_order: bool = True
 ) -> Steps:
-    """All steps of a treatment, one stretch after the other."""
+    """All steps of a treatment, one stretch after the other.
+
+    Where the gas changes its temperature every step is backward Euler: the trapezoid would take the new gas
+    against the old tissue through a film that hardly resists.
+    """
     rows = []
     for stretch in stretches:
         lengths = step_lengths(stretch.duration_s, first_s, longest_s)
         ends = np.cumsum(lengths) / stretch.duration_s
         for number, (dt, end) in enumerate(zip(lengths, ends, strict=True)):
             gas = stretch.start_c + min(float(end), 1.0) * (stretch.end_c - stretch.start_c)
-            second = float(second_order and number >= EULER_STEPS)
+            steady = not stretch.flow or stretch.start_c == stretch.end_c
+            second = float(second_order and steady and number >= EULER_STEPS)
             rows.append((dt, float(stretch.flow), gas, stretch.power_w, float(stretch.heats), second, 1.0))
     table = np.array(rows, np.float32)
     return Steps(*table.T)
