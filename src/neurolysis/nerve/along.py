@@ -6,6 +6,7 @@ logarithm, because a linear value between two cells would move a threshold towar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,15 @@ def unscaled(field: str, values: FloatArray) -> FloatArray:
 def main_measure(exposure: Exposure) -> str | None:
     """The field that says how hard the treatment acts at a place: heat, cold or agent; None for another."""
     return next((name for name in (PEAK, LOWEST, SHARE) if name in exposure.fields), None)
+
+
+TEMPERATURES = (PEAK, LOWEST)
+"""Fields whose lines are isotherms: the hottest or the coldest over the run."""
+
+
+def thermal_measure(fields: Mapping[str, object]) -> str | None:
+    """The temperature that a treatment by heat or by cold is shown by; None for another treatment."""
+    return next((name for name in TEMPERATURES if name in fields), None)
 
 
 def worse(field: str) -> int:
