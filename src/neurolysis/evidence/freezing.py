@@ -31,6 +31,26 @@ class FrozenConstants(Value):
     latent: float
 
 
+class GelProfile(Value):
+    """How far the cold reaches inside measured ice round one needle."""
+
+    id: str
+    source: str
+    cold_c: float
+    cold_radius_mm: float = Field(gt=0)
+    ice_radius_mm: float = Field(gt=0)
+    text: str
+    missing: str
+
+
+class ArgonNeedle(Value):
+    """What stands in for an argon needle whose tip was not described: two tip temperatures, one length."""
+
+    tip_c: tuple[float, float]
+    cold_length_mm: float = Field(gt=0)
+    source: str
+
+
 class FreezingBody(Value):
     """Everything freezing rests on."""
 
@@ -49,6 +69,8 @@ class FreezingBody(Value):
     other_water_share: Quantity
     gases: Mapping[str, Gas] = Field(min_length=1)
     not_offered: str
+    gel_profile: GelProfile
+    argon_needle: ArgonNeedle
 
     def gas(self, name: str) -> Gas:
         """One gas; UnknownNameError lists them."""

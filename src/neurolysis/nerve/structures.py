@@ -141,6 +141,16 @@ def _hottest(ground: Ground, sampler: Sampler, inside: NDArray[np.bool_]) -> NDA
     return chosen
 
 
+def applies(limit: Limit, exposure: Exposure) -> bool:
+    """Limits on heat say nothing of cold or of an injected agent, nor the other way round."""
+    kinds = {PEAK: "heat", LOWEST: "cold", CEM43: "heat", SHARE: "agent"}
+    main = main_measure(exposure)
+    if main is None:
+        return limit.applies_to == "any"
+    meant = kinds.get(limit.metric, limit.applies_to)
+    return meant in ("any", kinds[main])
+
+
 def assess_structure(ground: Ground, structure: Structure) -> StructureInjury:
     """Worst values of one structure, its distance to the largest lesion, and every limit checked.
 
@@ -149,7 +159,11 @@ def assess_structure(ground: Ground, structure: Structure) -> StructureInjury:
     also read within one standard deviation of it; that may turn "ok" into "warn", never into "stop".
     """
     if structure.mask is None:
-        checks = tuple(cannot_say(limit, structure.unknown_reason) for limit in structure.limits)
+        checks = tuple(
+            cannot_say(limit, structure.unknown_reason)
+            for limit in structure.limits
+            if applies(limit, ground.exposure)
+        )
         return StructureInjury(
             structure=structure.name,
             kind=structure.kind,
@@ -279,18 +293,9 @@ class Readings:
             agent_share=None if share is None else share.value,
             distance_to_lesion_mm=self.distance_mm,
             alternatives=self.alternatives,
-            checks=tuple(self._check(limit) for limit in limits if self._applies(limit)),
+            checks=tuple(self._check(limit) for limit in limits if applies(limit, self.ground.exposure)),
             note=self._note(),
         )
-
-    def _applies(self, limit: Limit) -> bool:
-        """Limits on heat say nothing of cold or of an injected agent, nor the other way round."""
-        kinds = {PEAK: "heat", LOWEST: "cold", CEM43: "heat", SHARE: "agent"}
-        main = main_measure(self.ground.exposure)
-        if main is None:
-            return limit.applies_to == "any"
-        meant = kinds.get(limit.metric, limit.applies_to)
-        return meant in ("any", kinds[main])
 
     def _check(self, limit: Limit) -> LimitCheck:
         if limit.metric == DISTANCE:

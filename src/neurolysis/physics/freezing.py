@@ -24,7 +24,7 @@ import jax.numpy as jnp  # noqa: E402
 Array = Any
 
 NEWTON_STEPS = 40
-NEWTON_TOLERANCE_K = 2e-3
+NEWTON_TOLERANCE_K = 1e-2
 PATIENCE = 12
 """Newton steps after which updates are halved."""
 NUDGE_K = 1e-3

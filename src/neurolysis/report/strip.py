@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from neurolysis.report.slices import dashes
 LEFT, RIGHT = 196.0, 112.0
 TOP, HEAT_HEIGHT, KILL_HEIGHT, GAP = 10.0, 118.0, 54.0, 26.0
 BAND, BAND_GAP = 13.0, 9.0
+LABEL_APART = 9.5
 SHOWN_BEYOND_MM = 6.0
 """Length of untouched nerve shown on either side of the heated or cooled part."""
 WARM_C = 2.0
@@ -91,7 +92,7 @@ def _heat(window: Window, x: Axis, exposure: Exposure, top: float, measure: str)
     frame = Frame(
         x, Axis(float(y_ticks[0]), float(y_ticks[-1]), top + HEAT_HEIGHT, top), np.array([]), y_ticks
     )
-    marks = "".join(_level(frame, level) for level in levels)
+    marks = "".join(_level(frame, level, at) for level, at in zip(levels, _spread(frame, levels), strict=True))
     edge = frame.line(window.arc_mm, values, stroke=palette.INK, width=3.4)
     line = frame.line(window.arc_mm, values, stroke=palette.ISOTHERM, width=2.0)
     return _heading(f"{text.sentence(text.name(measure))}, °C", top) + frame.grid() + marks + edge + line
@@ -101,11 +102,22 @@ _REACH = {PEAK: (50.0,), LOWEST: (37.0,)}
 """What the axis of temperature reaches at least."""
 
 
-def _level(frame: Frame, level: float) -> str:
+def _level(frame: Frame, level: float, label: float) -> str:
     at = frame.y.at(level)
     return svg.line(
         frame.x.start, at, frame.x.end, at, stroke=palette.LESION, width=1.1, dash="5 3"
-    ) + svg.text(frame.x.end + 6, at + 3.5, f"{level:g} °C", size=palette.SMALL, fill=palette.INK)
+    ) + svg.text(
+        frame.x.end + 6, label + 3.5, f"{text.number(level)} °C", size=palette.SMALL, fill=palette.INK
+    )
+
+
+def _spread(frame: Frame, levels: Sequence[float]) -> list[float]:
+    """Heights of the levels' labels, lowest level first, moved up where they would overlap."""
+    found: list[float] = []
+    for level in levels:
+        at = frame.y.at(level)
+        found.append(min(at, found[-1] - LABEL_APART) if found else at)
+    return found
 
 
 def _killed(window: Window, x: Axis, top: float) -> str:

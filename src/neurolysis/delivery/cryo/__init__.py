@@ -64,5 +64,5 @@ TECHNIQUE = Technique(
     simulate_case=_simulate_case,
     validate=_validate,
     schemas={"freezing-bench": FreezingBench},
-    default_numerics=NUMERICS.replace(extent_mm=35.0),
+    default_numerics=NUMERICS.replace(extent_mm=30.0),
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neurolysis.physics.freezing_run import Result
     from neurolysis.physics.grid import TensorGrid
 
-NUMERICS = Numerics(extent_mm=40.0, growth=1.12, coarsest_mm=3.0, time_step_s=2.0, cooldown_to_c=None)
+NUMERICS = Numerics(extent_mm=40.0, growth=1.12, coarsest_mm=3.0, time_step_s=4.0, cooldown_to_c=None)
 
 
 class BenchProbe(Value):

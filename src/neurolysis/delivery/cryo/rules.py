@@ -110,6 +110,6 @@ def assumptions(scene: Scene, plan: Plan) -> tuple[tuple[str, Quantity], ...]:
     ]
     for name in scene.tissues.names:
         if name != AIR:
-            found.append((f"{name.replace('_', ' ')}: what it freezes of", body.share(name)))
+            found.append((f"{name.replace('_', ' ')}: latent heat against the table's", body.share(name)))
     unique = {number.content_hash(): (label, number) for label, number in reversed(found)}
     return tuple(item for item in reversed(unique.values()) if item[1].basis == "assumption")

@@ -198,7 +198,7 @@ def _notices(
     if left > 0:
         text = (
             f"{left:.2f} mL are still ice at the end of the last thaw: the times below a temperature are "
-            "lower bounds, and a probe pulled now would tear."
+            "lower bounds, and the tip may still be frozen in."
         )
         found.append(Notice(severity="warn", code="ice.left", text=text))
     fluid = prepared.sampled.fluid
