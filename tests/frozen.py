@@ -141,6 +141,7 @@ def problem(
         blood_k=(start_c if blood_c is None else blood_c) - start_c,
         zero_c=start_c,
         levels_k=single(np.array(levels_c) - start_c),
+        tolerance_k=min(5e-4, 1.5e-3 * water.width),
     )
 
 

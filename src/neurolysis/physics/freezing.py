@@ -24,7 +24,9 @@ import jax.numpy as jnp  # noqa: E402
 Array = Any
 
 NEWTON_STEPS = 40
-NEWTON_TOLERANCE_K = 1e-2
+NEWTON_TOLERANCE = 1.5e-3
+"""Last change of a Newton solve, part of the freezing range's width; at most :data:`COARSEST_K`."""
+COARSEST_K = 1e-2
 PATIENCE = 12
 """Newton steps after which updates are halved."""
 NUDGE_K = 1e-3
@@ -55,6 +57,7 @@ class Freezing(NamedTuple):
         range_k: lower and upper end of freezing; perfusion_k: perfusion none and full.
         after_thaw: part of perfusion that comes back in tissue that was frozen.
         levels_k: thresholds whose time below is counted, (n,).
+        tolerance_k: last change of temperature at which a solve ends.
     """
 
     volumes: Array
@@ -81,6 +84,7 @@ class Freezing(NamedTuple):
     blood_k: float
     zero_c: float
     levels_k: Array
+    tolerance_k: float
 
 
 class Probe(NamedTuple):
@@ -94,13 +98,20 @@ class Probe(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """One step's answer: rise, energies (5,) J as in :data:`RATES`, iterations, last Newton change (K)."""
+    """One step's answer: rise, content (J per cell), energies (5,) J as in :data:`RATES`, iterations, last
+    Newton change (K)."""
 
     temperature: Array
+    content: Array
     energy: Array
     newton: Array
     inner: Array
     change: Array
+
+
+def tolerance_k(range_k: tuple[float, float]) -> float:
+    """The last change of temperature a solve may end at: small against the freezing range."""
+    return min(COARSEST_K, NEWTON_TOLERANCE * (range_k[1] - range_k[0]))
 
 
 def enthalpy(p: Freezing, t: Array) -> Array:
@@ -252,7 +263,7 @@ def solve_stage(
 
     def going(carry: Any) -> Array:
         _, count, _, change = carry
-        return (change > NEWTON_TOLERANCE_K) & (count < NEWTON_STEPS)
+        return (change > p.tolerance_k) & (count < NEWTON_STEPS)
 
     def advance(carry: Any) -> Any:
         t, count, inner, _ = carry
@@ -281,23 +292,37 @@ def solve_stage(
     return t, count, inner, change
 
 
-def step_euler(p: Freezing, probe: Probe, lowest: Array, t: Array, dt: Array) -> Moved:
-    """One step of backward Euler."""
-    new, count, inner, change = solve_stage(p, probe, lowest, enthalpy(p, t), dt, t)
-    return Moved(new, dt.astype(jnp.float64) * rates(p, probe, lowest, new), count, inner, change)
+def take_step(
+    p: Freezing, probe: Probe, lowest: Array, t: Array, content: Array, dt: Array, second: Array
+) -> Moved:
+    """One step: backward Euler, or both stages of TR-BDF2 where ``second`` is above zero.
 
-
-def step_tr_bdf2(p: Freezing, probe: Probe, lowest: Array, t: Array, dt: Array) -> Moved:
-    """One step of TR-BDF2, both stages in flux form so that heat is conserved."""
-    content, weight = enthalpy(p, t), STAGE * dt
+    ``content`` (J per cell) is what the fluxes left, not H(t): what a solve leaves undone is carried to the
+    next step, so that heat is conserved. One loop runs both stages, so that the solve is compiled once.
+    """
+    twice = second > 0
+    implicit = jnp.where(twice, STAGE, 1.0).astype(t.dtype)
+    seconds = dt.astype(jnp.float64)
     first = outflow(p, probe, lowest, t)[0]
-    middle, count, inner, change = solve_stage(p, probe, lowest, content - weight * first, weight, t)
-    second = outflow(p, probe, lowest, middle)[0]
-    known = content - OUTER * dt * (first + second)
-    new, more, others, last = solve_stage(p, probe, lowest, known, weight, middle)
-    mean = OUTER * (rates(p, probe, lowest, t) + rates(p, probe, lowest, middle))
-    mean = mean + STAGE * rates(p, probe, lowest, new)
-    return Moved(
-        new, dt.astype(jnp.float64) * mean, count + more, inner + others, jnp.maximum(change, last)
-    )
 
+    def stage(number: Array, carry: Any) -> Any:
+        now, left, energy, count, inner, change = carry
+        half = content - STAGE * dt * first
+        known = jnp.where(twice & (number == 0), half, left)
+        new, more, others, last = solve_stage(p, probe, lowest, known, implicit * dt, now)
+        outer = jnp.where(twice & (number == 0), OUTER, implicit).astype(t.dtype)
+        left = left - outer * dt * outflow(p, probe, lowest, new)[0]
+        energy = energy + outer.astype(jnp.float64) * seconds * rates(p, probe, lowest, new)
+        return new, left, energy, count + more, inner + others, jnp.maximum(change, last)
+
+    outer = jnp.where(twice, OUTER, 0.0).astype(t.dtype)
+    start = (
+        t,
+        content - outer * dt * first,
+        outer.astype(jnp.float64) * seconds * rates(p, probe, lowest, t),
+        0,
+        0,
+        jnp.zeros((), t.dtype),
+    )
+    new, left, energy, count, inner, change = jax.lax.fori_loop(0, jnp.where(twice, 2, 1), stage, start)
+    return Moved(new, left, energy, count, inner, change)

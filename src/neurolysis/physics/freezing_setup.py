@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolysis.errors import InputError
-from neurolysis.physics.cells import Cells, locate_cells
-from neurolysis.physics.freezing import Freezing
+from neurolysis.physics.cells import Cells, locate_cells, pair
+from neurolysis.physics.freezing import Freezing, tolerance_k
 from neurolysis.physics.grid import TensorGrid
 from neurolysis.physics.heat_links import heat_edges, heat_links, plain_resistances
 from neurolysis.physics.rods import Rod
@@ -19,8 +19,6 @@ from neurolysis.physics.setup import Boundary, Tissue
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-PROBES_K = (0.5, 2.0)
-"""Tissue conductivities (W/(m K)) at which the links beside metal are measured."""
 BLOCKED = 1e30
 """Resistance (K/W) of a link that carries nothing."""
 
@@ -74,7 +72,7 @@ def assemble_freezing(
     """
     _check(tissue, start_c)
     cells = cells or locate_cells(grid, rods, boundary)
-    fixed, low, high = _links(grid, rods, cells, tissue.domain, boundary)
+    fixed, low, high = _links(grid, rods, cells, tissue, boundary)
     outer = heat_edges(grid, rods, cells, _plain(tissue.conductivity, tissue.domain), boundary)
     film, share = _film(grid, rods, cells, probe)
     soft, volume = 1.0 - cells.metal_share, grid.volumes
@@ -108,6 +106,7 @@ def assemble_freezing(
         after_thaw=tissue.after_thaw,
         blood_k=blood_c - start_c,
         zero_c=start_c,
+        tolerance_k=tolerance_k(tissue.freezing_c),
     )
 
 
@@ -134,27 +133,28 @@ def _plain(conductivity: Array, domain: Mask) -> Tissue:
 
 
 def _links(
-    grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, domain: Mask, boundary: Boundary
+    grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, tissue: FreezingTissue, boundary: Boundary
 ) -> tuple[tuple[Array, ...], tuple[Array, ...], tuple[Array, ...]]:
     """Each link as a fixed resistance (metal) and the geometric resistance of its two sides (tissue).
 
-    Links are measured at two conductivities of tissue; what changes between them is the tissue's part:
-    1 / g = fixed + geometric / k. Away from metal that is exact.
+    Links are measured with all tissue unfrozen and with all of it frozen; what changes is the tissue's part:
+    1 / g = fixed + low / k + high / k. That is exact at both ends, and everywhere away from metal.
     """
-    measured = [
-        heat_links(grid, rods, cells, _plain(np.full(grid.shape, k), domain), boundary) for k in PROBES_K
-    ]
+    ends = (tissue.conductivity, tissue.frozen_conductivity)
+    measured = [heat_links(grid, rods, cells, _plain(k, tissue.domain), boundary) for k in ends]
     fixed, low, high = [], [], []
-    for axis, (first, second) in enumerate(zip(*measured, strict=True)):
-        blocked = first <= 0
-        one, two = (1.0 / np.where(blocked, 1.0, g) for g in (first, second))
-        geometric = (one - two) / (1 / PROBES_K[0] - 1 / PROBES_K[1])
-        rest = one - geometric / PROBES_K[0]
-        geometric = np.maximum(geometric, 0.0)
-        rest = np.where(rest < 1e-9 * one, 0.0, rest)
+    for axis, (warm, cold) in enumerate(zip(*measured, strict=True)):
+        blocked = warm <= 0
+        one, two = (1.0 / np.where(blocked, 1.0, g) for g in (warm, cold))
         plain_low, plain_high = plain_resistances(grid, axis)
         share = plain_low / (plain_low + plain_high)
-        fixed.append(np.where(blocked, BLOCKED, rest))
+        per_k = [share / pair(k, axis)[0] + (1 - share) / pair(k, axis)[1] for k in ends]
+        change = per_k[0] - per_k[1]
+        same = np.abs(change) < 1e-6 * per_k[0]
+        geometric = np.where(same, one / per_k[0], (one - two) / np.where(same, 1.0, change))
+        geometric = np.maximum(geometric, 0.0)
+        rest = one - geometric * per_k[0]
+        fixed.append(np.where(blocked, BLOCKED, np.where(rest < 1e-9 * one, 0.0, rest)))
         low.append(geometric * share)
         high.append(geometric * (1 - share))
     return tuple(fixed), tuple(low), tuple(high)
