@@ -248,9 +248,7 @@ def needle_grid(flat: bool, finest: float = 4e-4):
     if flat:
         across = graded_faces([0.0, 1e-3], 0.0, 0.016, finest=finest, growth=1.25, coarsest=3e-3)
         return TensorGrid((Axis(across, radial=True), along))
-    across = graded_faces(
-        [0.0], -0.016, 0.016, finest=finest, growth=1.25, coarsest=3e-3, centred=True
-    )
+    across = graded_faces([0.0], -0.016, 0.016, finest=finest, growth=1.25, coarsest=3e-3, centred=True)
     return TensorGrid((Axis(across), Axis(across.copy()), along))
 
 

@@ -71,7 +71,9 @@ def instrument_assumptions(needle: Cannula) -> tuple[tuple[str, Quantity], ...]:
         named.append(("coolant temperature", needle.cooling.coolant_temperature_c))
         named.append(("film coefficient of the coolant", needle.cooling.film_coefficient_w_per_m2_k))
     if needle.id.startswith(COLD):
-        named.append(("length that gets cold", quantity(needle.active_tip_mm, data["cold_shared"]["tip"], FILE)))
+        named.append(
+            ("length that gets cold", quantity(needle.active_tip_mm, data["cold_shared"]["tip"], FILE))
+        )
     if needle.tines:
         named.append(("length of a tine", _tine_length(data, needle)))
     return tuple((label, number) for label, number in named if number.basis == "assumption")

@@ -116,7 +116,10 @@ def _check(tissue: FreezingTissue, start_c: float) -> None:
             raise InputError(f"the range of {name} must rise", where="tissue", found=(low, high))
     if start_c < tissue.freezing_c[1]:
         raise InputError(
-            "tissue must start unfrozen", where="start", found=start_c, allowed=f">= {tissue.freezing_c[1]:g} C"
+            "tissue must start unfrozen",
+            where="start",
+            found=start_c,
+            allowed=f">= {tissue.freezing_c[1]:g} C",
         )
 
 

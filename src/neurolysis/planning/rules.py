@@ -295,7 +295,11 @@ def technique_rule(facts: Facts) -> Iterator[Notice]:
     day = facts.case.evaluated or date.max
     for rule in before_a_plan(facts.case, target.nerve, treatment.technique, day):
         stops = rule.severity == "stop"
-        text = rule.message if rule.severity != "missing" else f"Cannot say whether this stands against it. {rule.message}"
+        text = (
+            rule.message
+            if rule.severity != "missing"
+            else f"Cannot say whether this stands against it. {rule.message}"
+        )
         yield _notice("stop" if stops else "warn", f"suitability.{rule.id}", text, rule.source)
 
 

@@ -138,9 +138,7 @@ class Slice:
         if not criteria:
             return ""
         rasters = [self._rasters[criterion.field] for criterion in criteria]
-        above = [
-            excess(c, r.values) for r, c in zip(rasters, criteria, strict=True) if c in agreeing
-        ]
+        above = [excess(c, r.values) for r, c in zip(rasters, criteria, strict=True) if c in agreeing]
         agreed = Raster(self.view, rasters[0].across_mm, rasters[0].along_mm, np.min(above, axis=0))
         shade = svg.path(agreed.area_data(0.0), fill=palette.LESION, fill_opacity=0.28, fill_rule="evenodd")
         edges = [

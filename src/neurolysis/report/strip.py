@@ -92,7 +92,9 @@ def _heat(window: Window, x: Axis, exposure: Exposure, top: float, measure: str)
     frame = Frame(
         x, Axis(float(y_ticks[0]), float(y_ticks[-1]), top + HEAT_HEIGHT, top), np.array([]), y_ticks
     )
-    marks = "".join(_level(frame, level, at) for level, at in zip(levels, _spread(frame, levels), strict=True))
+    marks = "".join(
+        _level(frame, level, at) for level, at in zip(levels, _spread(frame, levels), strict=True)
+    )
     edge = frame.line(window.arc_mm, values, stroke=palette.INK, width=3.4)
     line = frame.line(window.arc_mm, values, stroke=palette.ISOTHERM, width=2.0)
     return _heading(f"{text.sentence(text.name(measure))}, °C", top) + frame.grid() + marks + edge + line
@@ -258,8 +260,4 @@ def _alt(injury: NerveInjury) -> str:
     lengths = "; ".join(
         f"{item.label}: {text.millimetres(item.longest_lesioned_mm)}" for item in injury.by_criterion
     )
-    return (
-        f"{injury.nerve} from end to end. "
-        f"{worst}"
-        f"Longest lesioned stretch by criterion: {lengths}."
-    )
+    return f"{injury.nerve} from end to end. {worst}Longest lesioned stretch by criterion: {lengths}."

@@ -135,9 +135,7 @@ def build_grid(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> T
     return TensorGrid((Axis(x), Axis(x.copy()), Axis(z)))
 
 
-def assemble_case(
-    case: FreezingBench, numerics: Numerics, axisymmetric: bool
-) -> tuple[Freezing, TensorGrid]:
+def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> tuple[Freezing, TensorGrid]:
     """The solver's problem for a bench case."""
     from neurolysis.physics.freezing_setup import ColdProbe, assemble_freezing
     from neurolysis.physics.rods import straight_rod

@@ -58,7 +58,9 @@ def _temperature(protocol: CryoProtocol) -> Iterator[Notice]:
             f"The tip is colder than {COLDEST_GRADED_C:g} °C: no source read says what grade of injury a nerve "
             "gets there, nor that it grows back."
         )
-        yield Notice(severity="warn", code="tip.colder_than_read", text=text, source="n2o_grade_encyclopaedia")
+        yield Notice(
+            severity="warn", code="tip.colder_than_read", text=text, source="n2o_grade_encyclopaedia"
+        )
 
 
 def expected_return(distance_mm: float | None) -> Notice:

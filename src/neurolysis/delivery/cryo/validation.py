@@ -120,9 +120,7 @@ def argon_case(radius_mm: float, tip_c: float, freeze_s: float, start_c: float) 
         "power-w": 0.0, "ramp-s": 5.0, "freeze-s": freeze_s, "cycles": 1, "thaw-s": 0.0,
         "thaw-temperature-c": 0.0, "tissue": STAND_IN, "body-temperature-c": start_c,
     }  # fmt: skip
-    return bench_case(
-        options, {"perfusion_per_s": "0", "domain.radius_mm": "80", "half_length_mm": "80"}
-    )
+    return bench_case(options, {"perfusion_per_s": "0", "domain.radius_mm": "80", "half_length_mm": "80"})
 
 
 @cache
