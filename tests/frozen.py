@@ -78,7 +78,7 @@ def line_sink(water: Water, start_c: float, watt_per_m: float) -> float:
 
 
 def point_sink(water: Water, start_c: float, at: float) -> float:
-    """A (K) of freezing round a point sink of 4 pi cold_k A sqrt(cold_a t) watt, front at 2 at sqrt(cold_a t)."""
+    """A (K) of a point sink of 4 pi cold_k A sqrt(cold_a t) watt, whose front is at 2 at sqrt(cold_a t)."""
     outer = at * sqrt(water.cold_a / water.warm_a)
     fall = exp(-(outer**2)) / (2 * outer) - 0.5 * sqrt(pi) * erfc(outer)
     warm = water.warm_k * start_c / fall * exp(-(outer**2)) / (2 * outer**2) / (2 * sqrt(water.warm_a))

@@ -7,6 +7,8 @@ from math import pi, sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.frozen import (
     Water,
     front,
@@ -17,8 +19,6 @@ from tests.frozen import (
     point_sink,
     problem,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from neurolysis.errors import InputError, SolverError
 from neurolysis.physics import freezing
@@ -131,7 +131,7 @@ def test_the_scheme_is_of_second_order_in_time_and_euler_of_first():
 
 
 def test_perfused_tissue_beside_a_cold_wall_comes_to_rest_at_the_exact_profile():
-    """Pennes at rest, nothing frozen: T = far + (wall - far) exp(-x sqrt(w / k)), far = blood + metabolic / w."""
+    """Pennes at rest, unfrozen: T = far + (wall - far) exp(-x sqrt(w / k)), far = blood + metabolic / w."""
     flow, made = 4000.0, 2000.0
     water = Water(warm_c=4e5)
     grid = line_grid(0.08, 240)
@@ -141,7 +141,7 @@ def test_perfused_tissue_beside_a_cold_wall_comes_to_rest_at_the_exact_profile()
     far = 37.0 + made / flow
     exact = far + (10.0 - far) * np.exp(-grid.axes[0].centres * sqrt(flow / water.warm_k))
     assert np.abs(result.state.temperature - exact).max() < 0.05
-    probe, metabolic, boundary, perfusion, needle = result.state.energy
+    probe, metabolic, _, _, needle = result.state.energy
     assert metabolic == pytest.approx(made * 0.08 * 3000.0, rel=1e-3)
     assert probe == needle == 0.0
     assert energy_error(result) < STILL

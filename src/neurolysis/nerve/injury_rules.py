@@ -34,8 +34,8 @@ class Selectivity(Value):
 class GradeRule(Value):
     """One statement about the Sunderland grade; only a rule with ``decides`` gives an answer.
 
-    A rule ``after`` cold speaks of nerves that were cooled, "no cold" of others; ``lowest_from_c`` to ``lowest_to_c`` is the
-    lowest temperature it speaks of (open where not given).
+    A rule ``after`` cold speaks of nerves that were cooled, "no cold" of others; ``lowest_from_c`` to
+    ``lowest_to_c`` is the lowest temperature it speaks of (open where not given).
     """
 
     id: str

@@ -51,7 +51,7 @@ class Lesion:
 
     @cached_property
     def centre_mm(self) -> FloatArray:
-        """Centre of the lesion's volume, (3,) LPS; of the cell nearest to the threshold where there is none."""
+        """Centre of the lesion's volume, (3,) LPS; of the cell nearest to it if there is none."""
         weights = np.where(self.mask, self.exposure.cell_volume_mm3, 0.0)
         if not self.exists:
             weights = (self._above == self._above.max()).astype(float)

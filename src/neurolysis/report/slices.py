@@ -187,7 +187,8 @@ class Slice:
         width, height = self.view.size
         x, y = float(np.clip(x, 14, width - 14)), float(np.clip(y + 4, 12, height - 4))
         return svg.text(
-            x, y, f"{text.number(level)}{self._level_unit}", size=11.5, fill=palette.ISOTHERM, halo=palette.INK,
+            x, y, f"{text.number(level)}{self._level_unit}", size=11.5, fill=palette.ISOTHERM,
+            halo=palette.INK,
             anchor="middle", weight="700",
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ from neurolysis.quantity import Value, parse
 if TYPE_CHECKING:
     from neurolysis.physics.freezing import Freezing
     from neurolysis.physics.freezing_run import Result
+    from neurolysis.physics.freezing_setup import FreezingTissue
     from neurolysis.physics.grid import TensorGrid
 
 NUMERICS = Numerics(extent_mm=40.0, growth=1.12, coarsest_mm=3.0, time_step_s=4.0, cooldown_to_c=None)
@@ -153,7 +154,7 @@ def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -
     problem = assemble_freezing(
         grid,
         (rod,),
-        _tissue(case.tissue, grid.shape),
+        bench_tissue(case.tissue, grid.shape),
         Boundary("grounded", warm, case.domain.radius_mm * MM),
         ColdProbe(probe.film_w_per_m2_k, probe.cold_length_mm * MM),
         start_c=warm,
@@ -163,7 +164,8 @@ def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -
     return problem, grid
 
 
-def _tissue(tissue: BenchTissue, shape: tuple[int, ...]) -> Any:
+def bench_tissue(tissue: BenchTissue, shape: tuple[int, ...]) -> FreezingTissue:
+    """The bench's one tissue in every cell."""
     from neurolysis.physics.freezing_setup import FreezingTissue
 
     full = np.ones(shape)

@@ -30,8 +30,8 @@ def notices(scene: Scene, plan: Plan) -> tuple[Notice, ...]:
 
 
 UNMEASURED = (
-    "No measured ice ball of a nerve probe was read: the size of the ice is physics, with the tip taken to be "
-    "as cold as the plan says. Compare it with the ice you see (ultrasound, CT) and trust what you see."
+    "No measured ice ball of a nerve probe was read: the size of the ice is physics, with the tip taken to "
+    "be as cold as the plan says. Compare it with the ice you see (ultrasound, CT) and trust what you see."
 )
 
 
@@ -55,8 +55,8 @@ def _temperature(protocol: CryoProtocol) -> Iterator[Notice]:
         yield Notice(severity="stop", code="tip.warm", text=text, source=threshold.source)
     if protocol.tip_temperature_c < COLDEST_GRADED_C:
         text = (
-            f"The tip is colder than {COLDEST_GRADED_C:g} °C: no source read says what grade of injury a nerve "
-            "gets there, nor that it grows back."
+            f"The tip is colder than {COLDEST_GRADED_C:g} °C: no source read says what grade of injury a "
+            "nerve gets there, nor that it grows back."
         )
         yield Notice(
             severity="warn", code="tip.colder_than_read", text=text, source="n2o_grade_encyclopaedia"
@@ -76,9 +76,9 @@ def expected_return(distance_mm: float | None) -> Notice:
         )
     else:
         text = (
-            f"Expected return: {distance_mm:g} mm at {low:g} to {high:g} mm a day, {distance_mm / high:.0f} to "
-            f"{distance_mm / low:.0f} days, and the delay before growth begins, which was not read as a number; "
-            f"{seen}."
+            f"Expected return: {distance_mm:g} mm at {low:g} to {high:g} mm a day, {distance_mm / high:.0f} "
+            f"to {distance_mm / low:.0f} days, and the delay before growth begins, which was not read as a "
+            f"number; {seen}."
         )
     return Notice(severity="info", code="return.expected", text=text, source=first.source)
 

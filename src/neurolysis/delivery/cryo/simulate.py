@@ -20,7 +20,7 @@ from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.freezing import freezing_body
 from neurolysis.evidence.instruments import instrument
 from neurolysis.evidence.tissues import tissue_properties
-from neurolysis.quantity import parse
+from neurolysis.quantity import Value, parse
 
 OPTIONS = (
     Option("probe-mm", float, "diameter of the probe", 1.3, unit="mm"),
@@ -38,7 +38,7 @@ OPTIONS = (
     Option("finest-mm", float, "cell size at the tip; default min(0.3, radius / 1.5)", 0.0, unit="mm"),
 )
 
-SECTIONS = {
+SECTIONS: Mapping[str, type[Value]] = {
     "probe": BenchProbe, "tissue": BenchTissue, "domain": BenchDomain, "protocol": BenchProtocol,
 }  # fmt: skip
 """What ``--set section.name=value`` may change; the section may be left out where the name is unique."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurolysis.delivery.cryo.bench import FreezingBench, run_case
+from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench, bench_tissue, run_case
+from neurolysis.delivery.cryo.bench import build_grid as bench_grid
 from neurolysis.delivery.cryo.geometry import BEYOND_BOX_MM, MM, build_grid
 from neurolysis.delivery.cryo.protocol import stretches
 from neurolysis.delivery.cryo.simulate import bench_case
-from neurolysis.delivery.cryo.simulate import tissue_section as section
 from neurolysis.delivery.technique import Progress, ValidationRow
 from neurolysis.evidence.freezing import freezing_body
 from neurolysis.evidence.instruments import find_cannula
@@ -78,7 +78,7 @@ def _row(item: Measurement, statement: Statement) -> ValidationRow:
         criterion="within a fifth",
         verdict="cannot say" if near else "fail",
         reason=(
-            f"tip temperature and length not in what was read: boundary values of argon needles taken "
+            "tip temperature and length not in what was read: boundary values of argon needles taken "
             f"({_length():g} mm); agar taken as muscle without perfusion; diameter of equal area"
         ),
     )
@@ -101,7 +101,9 @@ def _profile_row(progress: Progress) -> ValidationRow:
         },
         criterion="within a fifth",
         verdict="cannot say" if near else "fail",
-        reason=f"not in what was read: {profile.missing}; 17 G, argon needle's boundary values, gel as muscle",
+        reason=(
+            f"not in what was read: {profile.missing}; 17 G, argon needle's boundary values, gel as muscle"
+        ),
     )
 
 
@@ -129,15 +131,10 @@ def cold_radius_mm(tip_c: float) -> float | None:
     to its radius round one needle; None where it never does."""
     profile = freezing_body().gel_profile
     case = argon_case(find_cannula(17, 10).outer_radius_mm.value, tip_c, LONGEST_S, 37.0)
-    grid_of: list[TensorGrid] = []
+    same = bench_grid(case, NUMERICS, True)
 
     def large(state: State) -> bool:
-        if not grid_of:
-            from neurolysis.delivery.cryo.bench import NUMERICS
-            from neurolysis.delivery.cryo.bench import build_grid as bench_grid
-
-            grid_of.append(bench_grid(case, NUMERICS, True))
-        return radius_at(grid_of[0], state.temperature, 0.0, _length()) >= profile.ice_radius_mm
+        return radius_at(same, state.temperature, 0.0, _length()) >= profile.ice_radius_mm
 
     result, grid = run_case(case, axisymmetric=True, stop=large)
     if radius_at(grid, result.state.temperature, 0.0, _length()) < profile.ice_radius_mm:
@@ -146,7 +143,7 @@ def cold_radius_mm(tip_c: float) -> float | None:
 
 
 def radius_at(grid: TensorGrid, temperature: Any, level_c: float, cold_length_mm: float) -> float:
-    """Radius (mm) of an isotherm beside the middle of the cold length, on (r, z); 0 where nothing is colder."""
+    """Radius (mm) of an isotherm beside the middle of the cold length, on (r, z); 0 where all is warmer."""
     middle = int(np.argmin(np.abs(grid.axes[1].centres - 0.5 * cold_length_mm * MM)))
     row, r = np.asarray(temperature, float)[:, middle], grid.axes[0].centres / MM
     inside = np.flatnonzero(row <= level_c)
@@ -178,11 +175,9 @@ def ice_diameter_mm(needles: int, tip_c: float, freeze_s: float, start_c: float)
         )
         for a in turns
     )  # fmt: skip
-    from neurolysis.delivery.cryo.bench import _tissue
-
     grid = build_grid(rods, SEVERAL.finest_mm or 1.0, SEVERAL)
     problem = assemble_freezing(
-        grid, rods, _tissue(case.tissue, grid.shape), Boundary("open", start_c),
+        grid, rods, bench_tissue(case.tissue, grid.shape), Boundary("open", start_c),
         ColdProbe(case.probe.film_w_per_m2_k, _length() * MM),
         start_c=start_c, blood_c=start_c, levels_c=(COLDER_THAN_C,),
     )  # fmt: skip

@@ -190,7 +190,8 @@ def _notices(
         found.append(Notice(severity="stop", code="solver.energy", text=text, overridable=False))
     coldest = float(result.trace.probe_c.min())
     if coldest > protocol.tip_temperature_c + 2.0:
-        text = f"The probe's power holds its tip at {coldest:.0f} °C of {protocol.tip_temperature_c:g} °C planned."
+        planned = f"{protocol.tip_temperature_c:g} °C planned"
+        text = f"The probe's power holds its tip at {coldest:.0f} °C of {planned}."
         found.append(Notice(severity="warn", code="probe.limited", text=text))
     left = float(result.trace.volume[-1, levels_c().index(0.0)] * ML)
     if left > 0:
