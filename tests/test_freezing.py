@@ -33,7 +33,7 @@ from neurolysis.physics.freezing_run import (
     run_freezing,
     step_lengths,
 )
-from neurolysis.physics.freezing_setup import ColdProbe, FreezingTissue, _plain, assemble_freezing
+from neurolysis.physics.freezing_setup import FreezingTissue, _plain, assemble_freezing
 from neurolysis.physics.grid import Axis, TensorGrid, graded_faces
 from neurolysis.physics.heat_links import heat_links
 from neurolysis.physics.lesion import measure
@@ -259,7 +259,7 @@ def needle(flat=False, tissue=None, start_c=37.0, boundary=None):
     grid = needle_grid(flat)
     return grid, assemble_freezing(
         grid, (ROD,), tissue or muscle_like(grid.shape), boundary or Boundary("grounded", start_c, 0.016),
-        ColdProbe(1e6, 5e-3), start_c=start_c, blood_c=start_c, levels_c=(-20.0, 0.0),
+        1e6, start_c=start_c, blood_c=start_c, levels_c=(-20.0, 0.0),
     )  # fmt: skip
 
 
@@ -312,7 +312,7 @@ def test_a_probe_thinner_than_the_grid_is_refused():
     thin = type(thin)(thin.points + np.array([9e-4, 9e-4, 0.0]), thin.radius, thin.active)
     with pytest.raises(InputError, match="no cell of the grid lies inside"):
         assemble_freezing(
-            grid, (thin,), muscle_like(grid.shape), Boundary("open", 37.0), ColdProbe(1e6, 5e-3),
+            grid, (thin,), muscle_like(grid.shape), Boundary("open", 37.0), 1e6,
             start_c=37.0, blood_c=37.0, levels_c=(0.0,),
         )  # fmt: skip
 

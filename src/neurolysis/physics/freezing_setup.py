@@ -45,27 +45,19 @@ class FreezingTissue:
     after_thaw: float = 1.0
 
 
-@dataclass(frozen=True)
-class ColdProbe:
-    """The film between gas and wall, W/(m2 K), and the cold length from the apex, m."""
-
-    film: float
-    length: float
-
-
 def assemble_freezing(
     grid: TensorGrid,
     rods: tuple[Rod, ...],
     tissue: FreezingTissue,
     boundary: Boundary,
-    probe: ColdProbe,
+    film_w_per_m2_k: float,
     *,
     start_c: float,
     blood_c: float,
     levels_c: tuple[float, ...],
     cells: Cells | None = None,
 ) -> Freezing:
-    """The problem in float32 arrays.
+    """The problem in float32 arrays; the bare part of each rod is what its gas cools, through the film.
 
     Raises:
         InputError: a start below the beginning of freezing, or ranges that do not rise.
@@ -74,7 +66,7 @@ def assemble_freezing(
     cells = cells or locate_cells(grid, rods, boundary)
     fixed, low, high = _links(grid, rods, cells, tissue, boundary)
     outer = heat_edges(grid, rods, cells, _plain(tissue.conductivity, tissue.domain), boundary)
-    film, share = _film(grid, rods, cells, probe)
+    film, share = _film(grid, rods, cells, film_w_per_m2_k)
     soft, volume = 1.0 - cells.metal_share, grid.volumes
     metal = volume * cells.metal_share * np.array([rod.capacity for rod in rods])[cells.rod]
     arrays = {
@@ -163,14 +155,15 @@ def _links(
     return tuple(fixed), tuple(low), tuple(high)
 
 
-def _film(grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, probe: ColdProbe) -> tuple[Array, Array]:
+def _film(grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, coefficient: float) -> tuple[Array, Array]:
     """Film conductance per cell (W/K) and its part of one probe's power.
 
     Only cells whose centre is metal meet the gas: held tissue cells would widen the probe.
     """
     film, share = np.zeros(grid.shape), np.zeros(grid.shape)
     for number, rod in enumerate(rods):
-        cold = cells.metal & (cells.rod == number) & (cells.arc <= probe.length)
+        length = rod.active[1]
+        cold = cells.metal & (cells.rod == number) & (cells.arc <= length)
         if not cold.any():
             raise InputError(
                 "no cell of the grid lies inside the probe's cold length",
@@ -180,6 +173,6 @@ def _film(grid: TensorGrid, rods: tuple[Rod, ...], cells: Cells, probe: ColdProb
             )
         part = np.where(cold, cells.metal_share * grid.volumes, 0.0)
         part = part / part.sum()
-        film += probe.film * 2 * np.pi * rod.radius * probe.length * part
+        film += coefficient * 2 * np.pi * rod.radius * length * part
         share += part
     return film, share

@@ -138,7 +138,7 @@ def build_grid(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> T
 
 def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> tuple[Freezing, TensorGrid]:
     """The solver's problem for a bench case."""
-    from neurolysis.physics.freezing_setup import ColdProbe, assemble_freezing
+    from neurolysis.physics.freezing_setup import assemble_freezing
     from neurolysis.physics.rods import straight_rod
     from neurolysis.physics.setup import Boundary
 
@@ -156,7 +156,7 @@ def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -
         (rod,),
         bench_tissue(case.tissue, grid.shape),
         Boundary("grounded", warm, case.domain.radius_mm * MM),
-        ColdProbe(probe.film_w_per_m2_k, probe.cold_length_mm * MM),
+        probe.film_w_per_m2_k,
         start_c=warm,
         blood_c=warm,
         levels_c=levels_c(),

@@ -60,7 +60,7 @@ def prepare(scene: Scene, placements: tuple[Placement, ...], numerics: Numerics)
         InputError: a probe that is not straight, or not parallel to the first.
     """
     from neurolysis.physics.cells import locate_cells
-    from neurolysis.physics.freezing_setup import ColdProbe, assemble_freezing
+    from neurolysis.physics.freezing_setup import assemble_freezing
     from neurolysis.physics.setup import Boundary
 
     rods = geometry.rods_of(placements, numerics.extent_mm + geometry.BEYOND_BOX_MM)
@@ -76,7 +76,7 @@ def prepare(scene: Scene, placements: tuple[Placement, ...], numerics: Numerics)
         rods,
         tissue.tissue_arrays(sampled, scene.properties),
         boundary,
-        ColdProbe(freezing_body().film_w_per_m2_k.value, max(rod.active[1] for rod in rods)),
+        freezing_body().film_w_per_m2_k.value,
         start_c=warm,
         blood_c=warm,
         levels_c=levels_c(),

@@ -157,7 +157,7 @@ def radius_at(grid: TensorGrid, temperature: Any, level_c: float, cold_length_mm
 def ice_diameter_mm(needles: int, tip_c: float, freeze_s: float, start_c: float) -> float:
     """Diameter of the circle of equal area, colder than -30 °C, square to the middle of several needles."""
     from neurolysis.physics.freezing_run import make_steps, run_freezing
-    from neurolysis.physics.freezing_setup import ColdProbe, assemble_freezing
+    from neurolysis.physics.freezing_setup import assemble_freezing
     from neurolysis.physics.rods import Rod
     from neurolysis.physics.setup import Boundary
 
@@ -178,7 +178,7 @@ def ice_diameter_mm(needles: int, tip_c: float, freeze_s: float, start_c: float)
     grid = build_grid(rods, SEVERAL.finest_mm or 1.0, SEVERAL)
     problem = assemble_freezing(
         grid, rods, bench_tissue(case.tissue, grid.shape), Boundary("open", start_c),
-        ColdProbe(case.probe.film_w_per_m2_k, _length() * MM),
+        case.probe.film_w_per_m2_k,
         start_c=start_c, blood_c=start_c, levels_c=(COLDER_THAN_C,),
     )  # fmt: skip
     parts = stretches(
