@@ -286,7 +286,8 @@ def test_limits_per_kind():
         assert limits.kind_title(kind)
         for limit in limits.limits_for(kind):
             assert limit.metric in limits.METRICS
-            assert limit.direction == ("below" if limit.metric == "distance_to_lesion_mm" else "above")
+            falls = limit.metric in ("distance_to_lesion_mm", "lowest_temperature_c")
+            assert limit.direction == ("below" if falls else "above")
             assert limit.reason
     with pytest.raises(UnknownNameError, match="spinal_canal"):
         limits.limits_for("aorta")
@@ -326,7 +327,7 @@ def test_lesion_criteria_by_purpose():
     assert [plan["isotherm_50c"].threshold, plan["isotherm_45c"].threshold] == [50.0, 45.0]
     for row in (*plan.values(), *bench.values()):
         assert row.source in store.sources()
-    with pytest.raises(UnknownNameError, match="bench, plan"):
+    with pytest.raises(UnknownNameError, match="bench, cold, plan"):
         criteria.lesion_criteria("site")
 
 
@@ -351,9 +352,9 @@ def test_radii_shrink_with_gauge_and_say_what_they_rest_on():
 
 def test_family_holds_every_gauge_tip_and_shape():
     ids = instruments.instrument_ids()
-    assert len(ids) == len(set(ids)) == 8 * 6 * 2 + 2 + 1 + 5
-    plain = [name for name in ids if not name.startswith("needle_")]
-    assert len(ids) - len(plain) == 5
+    assert len(ids) == len(set(ids)) == 8 * 6 * 2 + 2 + 1 + 5 + 3
+    plain = [name for name in ids if not name.startswith(("needle_", "cold_probe_"))]
+    assert len(ids) - len(plain) == 5 + 3
     for name in plain:
         needle = instruments.instrument(name)
         assert needle.id == name

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class LesionCriterion(Value):
-    """One definition of "lesioned": a field at or above a threshold. Definitions disagree; all show."""
+    """One definition of "lesioned": a field at or beyond a threshold. Definitions disagree; all show.
+
+    ``direction`` says on which side tissue is lesioned: ``above`` (heat, an agent) or ``below`` (cold).
+    """
 
     id: str
     label: str
@@ -33,6 +36,17 @@ class LesionCriterion(Value):
     threshold: float
     unit: str
     source: str
+    direction: Literal["above", "below"] = "above"
+
+    @property
+    def sign(self) -> int:
+        """1 where more of the field is worse, -1 where less is."""
+        return 1 if self.direction == "above" else -1
+
+    def reached(self, values: ArrayLike) -> NDArray[np.bool_]:
+        """Where a field's values, in its own unit, count as lesioned; NaN never does."""
+        found: NDArray[np.bool_] = self.sign * np.asarray(values) >= self.sign * self.threshold
+        return found
 
 
 class LesionSize(Value):
@@ -239,9 +253,8 @@ class Exposure(BaseModel):
         return values
 
     def lesion_mask(self, criterion: LesionCriterion) -> NDArray[np.bool_]:
-        """Cells (nx, ny, nz) at or above the criterion's threshold."""
-        mask: NDArray[np.bool_] = self.field(criterion.field).array >= criterion.threshold
-        return mask
+        """Cells (nx, ny, nz) at or beyond the criterion's threshold."""
+        return criterion.reached(self.field(criterion.field).array)
 
     def to_xarray(self) -> xarray.Dataset:
         """All fields, in space and along nerves, and series as an xarray Dataset (extra ``xarray``)."""

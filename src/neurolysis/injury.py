@@ -95,6 +95,7 @@ class StructureInjury(Value):
     kind: str
     review: Review
     peak_temperature_c: float | None = None
+    lowest_temperature_c: float | None = Field(default=None, description="where tissue is cooled")
     peak_point_mm: Point | None = None
     cem43_min: float | None = None
     agent_share: float | None = Field(

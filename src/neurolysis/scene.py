@@ -91,13 +91,13 @@ class Limit(Value):
     """A limit on one metric of a structure: warn and stop values, with the reason's source.
 
     ``direction`` says which side is bad: ``above`` (temperature) or ``below`` (distance); ``applies_to``
-    the treatments it is meant for: heat, an injected agent, or any.
+    the treatments it is meant for: heat, cold, an injected agent, or any.
     """
 
     metric: str = Field(min_length=1)
     unit: str
     direction: Literal["above", "below"]
-    applies_to: Literal["any", "heat", "agent"] = "any"
+    applies_to: Literal["any", "heat", "cold", "agent"] = "any"
     warn: float | None = None
     stop: float | None = None
     basis: Literal["sourced", "computed", "assumption", "site"] = "sourced"

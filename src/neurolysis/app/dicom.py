@@ -113,8 +113,7 @@ def regions_of(result: PlanResult, points_mm: Any) -> tuple[Region, ...]:
         if mask.any():
             found.append(Region(nerve.name, mask, "target" if nerve.is_target else "nerve"))
     for criterion in result.exposure.criteria:
-        values = result.exposure.sample(criterion.field, points_mm, outside=-np.inf)
-        mask = np.asarray(values >= criterion.threshold)
+        mask = criterion.reached(result.exposure.sample(criterion.field, points_mm))
         if mask.any():
             found.append(Region(f"lesion: {criterion.label}", mask, "lesion"))
     return tuple(found)

@@ -20,6 +20,7 @@ from neurolysis.evaluation.predicates import Predicate, compile_predicate
 from neurolysis.evidence.citing import known_source
 from neurolysis.evidence.clinical import find_evidence
 from neurolysis.evidence.store import load_yaml
+from neurolysis.evidence.vocabulary import modalities
 from neurolysis.evidence.vocabulary import modality as find_modality
 from neurolysis.nerve.conditions import condition_ids
 from neurolysis.nerve.targets import target_ids, target_of
@@ -34,7 +35,8 @@ class SuitabilityRule(Value):
     """One rule as data; see the head of ``suitability.yaml``.
 
     ``scope`` rules decide whether the program may be used at all. ``indication`` rules must hold (all
-    that apply) for "indicated". ``optional``: not knowing is no obstacle.
+    that apply) for "indicated". ``optional``: not knowing is no obstacle. ``at_planning``: asked again
+    when a technique is planned that these modalities belong to.
     """
 
     id: str
@@ -49,6 +51,7 @@ class SuitabilityRule(Value):
     scope: bool = False
     indication: bool = False
     optional: bool = False
+    at_planning: bool = False
     modalities: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
@@ -106,6 +109,28 @@ def out_of_scope(case: Case, on: date) -> tuple[FiredRule, ...]:
     return tuple(
         _fired(one.rule, "stop") for one in rules() if one.rule.scope and one.when(facts).value is True
     )
+
+
+def before_a_plan(case: Case, target: str, technique: str, on: date) -> tuple[FiredRule, ...]:
+    """Rules asked again when a registered technique is planned at a target: those that fired, and those
+    that cannot say for what is missing.
+
+    Raises:
+        UnknownNameError: no such target.
+    """
+    group = target_of(target).id
+    found = []
+    for name, entry in modalities().items():
+        if entry.technique != technique:
+            continue
+        facts = Facts(case, on, name, target)
+        for one in rules():
+            if one.rule.at_planning and _applies(one.rule, name, group, case.condition):
+                answer = one.when(facts)
+                found.append(Outcome(one.rule, answer.value, answer.needs))
+    fired = (_fired(o.rule, o.rule.severity) for o in found if o.value is True)
+    missing = (_fired(o.rule, "missing", o.needs) for o in found if o.value is None)
+    return tuple(dict.fromkeys((*fired, *missing)))
 
 
 def evidence_state(condition: str | None, target: str, technique: str) -> tuple[str, bool]:

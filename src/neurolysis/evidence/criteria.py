@@ -11,13 +11,13 @@ from neurolysis.exposure import LesionCriterion
 
 
 @cache
-def lesion_criteria(purpose: Literal["plan", "bench"]) -> tuple[LesionCriterion, ...]:
-    """Lesion criteria of a patient's plan (peak temperature) or of the bench format (end of power).
+def lesion_criteria(purpose: Literal["plan", "bench", "cold"]) -> tuple[LesionCriterion, ...]:
+    """Lesion criteria of a patient's plan (peak temperature), of the bench format (end of power), or of cold.
 
     Damage fields hold the natural log of Omega, so Omega >= 1 is a threshold of zero.
 
     Raises:
-        UnknownNameError: another purpose; lists the two.
+        UnknownNameError: another purpose; lists them.
     """
     table = load_yaml("criteria.yaml")["criteria"]
     if purpose not in table:

@@ -15,6 +15,8 @@ from neurolysis.quantity import Quantity
 
 SHAPES: tuple[TipShape, ...] = ("straight", "curved", "cooled", "tined")
 FILE = "instruments.yaml"
+COLD = "cold_probe_"
+"""How the ids of probes that freeze begin."""
 
 
 def instrument_ids() -> tuple[str, ...]:
@@ -68,6 +70,10 @@ def instrument_assumptions(needle: Cannula) -> tuple[tuple[str, Quantity], ...]:
     if needle.cooling is not None:
         named.append(("coolant temperature", needle.cooling.coolant_temperature_c))
         named.append(("film coefficient of the coolant", needle.cooling.film_coefficient_w_per_m2_k))
+    if needle.id.startswith(COLD):
+        named.append(
+            ("length that gets cold", quantity(needle.active_tip_mm, data["cold_shared"]["tip"], FILE))
+        )
     if needle.tines:
         named.append(("length of a tine", _tine_length(data, needle)))
     return tuple((label, number) for label, number in named if number.basis == "assumption")
@@ -102,7 +108,8 @@ def _listed() -> Mapping[str, Cannula]:
     cooled = [_cooled(data, row) for row in data["cooled"]]
     tined = [_tined(data, row) for row in data["tined"]]
     injection = [_injection(data, row) for row in data["injection"]]
-    return MappingProxyType({needle.id: needle for needle in [*plain, *cooled, *tined, *injection]})
+    cold = [_cold(data, row) for row in data["cold"]]
+    return MappingProxyType({needle.id: needle for needle in [*plain, *cooled, *tined, *injection, *cold]})
 
 
 def _plain(data: Mapping[str, Any], gauge: int, tip_mm: float, shape: str) -> Cannula:
@@ -129,6 +136,22 @@ def _injection(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:
     return needle.replace(name=f"{gauge}G injection needle, {length:g} mm", shaft_length_mm=float(length))
 
 
+def _cold(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:
+    """A probe that freezes: what counts as its active tip is the length that gets cold."""
+    diameter, tip = row["diameter_mm"], row["tip_mm"]
+    shared = data["cold_shared"]
+    needle = _build(
+        data,
+        f"{COLD}{diameter:g}mm_{tip:g}mm",
+        row["gauge"],
+        tip,
+        "straight",
+        outer_radius_mm={**shared["outer_radius_mm"], "value": diameter / 2},
+        thermal_conductivity_w_per_m_k=shared["thermal_conductivity_w_per_m_k"],
+    )
+    return needle.replace(name=f"{diameter:g} mm cold probe, {tip:g} mm cold tip")
+
+
 def _tined(data: Mapping[str, Any], row: Mapping[str, Any]) -> Cannula:
     gauge, tip_mm = row["gauge"], row["tip_mm"]
     tines = _tines(row, data["gauges"][gauge]["value"])
@@ -153,7 +176,7 @@ def _build(data: Mapping[str, Any], name: str, gauge: int, tip_mm: float, shape:
         "id": name,
         "name": f"{gauge}G, {tip_mm:g} mm active tip, {shape}",
         "gauge": gauge,
-        "outer_radius_mm": data["gauges"][gauge],
+        "outer_radius_mm": rest.get("outer_radius_mm") or data["gauges"][gauge],
         "active_tip_mm": tip_mm,
         "shaft_length_mm": data["geometry"]["shaft_length_mm"]["value"],
         "shape": shape,

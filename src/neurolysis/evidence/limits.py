@@ -10,7 +10,13 @@ from neurolysis.evidence.store import load_yaml, pick, read_value
 from neurolysis.quantity import Value
 from neurolysis.scene import Limit
 
-METRICS = ("peak_temperature_c", "cem43_min", "agent_share", "distance_to_lesion_mm")
+METRICS = (
+    "peak_temperature_c",
+    "lowest_temperature_c",
+    "cem43_min",
+    "agent_share",
+    "distance_to_lesion_mm",
+)
 """What a limit may be on."""
 
 

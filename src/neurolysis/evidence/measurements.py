@@ -66,6 +66,7 @@ class Measurement(Value):
     id: str
     source: str = Field(description="as the table writes it")
     modality: str
+    technique: str = Field(default="", description="the registered technique it is held against")
     tissue: str
     gauge: int | None = Field(default=None, ge=10, le=30)
     tip_length_mm: float | None = Field(default=None, gt=0)

@@ -6,6 +6,7 @@ logarithm, because a linear value between two cells would move a threshold towar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ LOG_DAMAGE = "log_damage_"
 """Fields of this prefix hold ln Omega of one kinetics."""
 CEM43 = "cem43_min"
 PEAK = "peak_temperature_c"
+LOWEST = "lowest_temperature_c"
+"""Lowest temperature over the run, of tissue that is cooled."""
 SHARE = "agent_share"
 """Highest concentration of an injected agent, as a part of the least neurolytic one."""
 PERCENT, CONTACT = "peak_concentration_percent", "exposure_percent_min"
@@ -49,8 +52,22 @@ def unscaled(field: str, values: FloatArray) -> FloatArray:
 
 
 def main_measure(exposure: Exposure) -> str | None:
-    """The field that says how hard the treatment acts at a place: heat or agent; None for another."""
-    return next((name for name in (PEAK, SHARE) if name in exposure.fields), None)
+    """The field that says how hard the treatment acts at a place: heat, cold or agent; None for another."""
+    return next((name for name in (PEAK, LOWEST, SHARE) if name in exposure.fields), None)
+
+
+TEMPERATURES = (PEAK, LOWEST)
+"""Fields whose lines are isotherms: the hottest or the coldest over the run."""
+
+
+def thermal_measure(fields: Mapping[str, object]) -> str | None:
+    """The temperature that a treatment by heat or by cold is shown by; None for another treatment."""
+    return next((name for name in TEMPERATURES if name in fields), None)
+
+
+def worse(field: str) -> int:
+    """1 where more of a field is worse for tissue, -1 where less is (cold)."""
+    return -1 if field == LOWEST else 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,12 @@ class Sampler:
 def scaled_threshold(criterion: LesionCriterion) -> float:
     """A criterion's threshold on the scale its field is interpolated on."""
     return float(scaled(criterion.field, criterion.threshold))
+
+
+def excess(criterion: LesionCriterion, values: ArrayLike) -> FloatArray:
+    """How far values on the interpolation scale lie beyond a criterion, zero at its threshold."""
+    found: FloatArray = criterion.sign * (np.asarray(values, float) - scaled_threshold(criterion))
+    return found
 
 
 def lesioned_lengths(

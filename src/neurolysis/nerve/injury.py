@@ -25,12 +25,14 @@ from neurolysis.nerve.along import (
     CONTACT,
     DOSE_FLOOR,
     LOG_DAMAGE,
+    LOWEST,
     PEAK,
     PERCENT,
     SHARE,
     Sampler,
     Spread,
     displaced_courses,
+    excess,
     lesioned_lengths,
     normal_samples,
     scaled,
@@ -124,7 +126,7 @@ def assess_nerve(scene: Scene, ground: Ground, nerve: Nerve) -> NerveInjury:
         critical_length_source=rules.critical_length.source,
         coverage=verdict,
         coverage_reason=reason,
-        grade=rules.grade(course.reached(found)),
+        grade=rules.grade(course.reached(found), course.lowest_c()),
         outside_grid_mm=course.outside_mm,
     )
 
@@ -169,9 +171,11 @@ class Course:
 
     def by_criterion(self, criterion: LesionCriterion, rules: InjuryRules) -> CriterionInjury:
         """Lesioned lengths by one criterion, at the drawn position and over the sampled ones."""
-        threshold = scaled_threshold(criterion)
-        longest, total = lesioned_lengths(self.here.scaled(criterion.field), threshold, self.arc_mm)
-        spread, _ = lesioned_lengths(self.elsewhere.scaled(criterion.field), threshold, self.arc_mm)
+        here, elsewhere = (
+            excess(criterion, sampler.scaled(criterion.field)) for sampler in (self.here, self.elsewhere)
+        )
+        longest, total = lesioned_lengths(here, 0.0, self.arc_mm)
+        spread, _ = lesioned_lengths(elsewhere, 0.0, self.arc_mm)
         low, high = np.percentile(spread, [5, 95])
         bound = " (a lower bound on this nerve)" if self.lower_bound(criterion) else ""
         return CriterionInjury(
@@ -204,13 +208,19 @@ class Course:
         cut = lesion is not None and lesion.reaches_border and self.outside_mm > 0
         return cut or any(item.lesioned_mm > 0 for item in found)
 
+    def lowest_c(self) -> float | None:
+        """Lowest temperature on the course within the grid; None where nothing was cooled."""
+        if LOWEST not in self.ground.exposure.fields or not self.here.inside.any():
+            return None
+        return float(np.nanmin(self.here.values(LOWEST)))
+
     def profiles(self, body_temperature_c: float) -> dict[str, FloatArray]:
         """Every field the assessment uses along the course, (m,) each.
 
         Stations beyond the grid stand at body temperature and no dose; ``inside_grid`` tells them.
         """
         exposure = self.ground.exposure
-        names = dict.fromkeys([PEAK, CEM43, SHARE, CONTACT, *(c.field for c in exposure.criteria)])
+        names = dict.fromkeys([PEAK, LOWEST, CEM43, SHARE, CONTACT, *(c.field for c in exposure.criteria)])
         names |= dict.fromkeys(name for name in exposure.fields if name.startswith(LOG_DAMAGE))
         found: dict[str, FloatArray] = {}
         for name in names:
@@ -262,7 +272,7 @@ class Course:
 
 def _anchor(here: Sampler, criterion: LesionCriterion) -> int:
     """The station where the treatment acts most; the middle one where all lie beyond the grid."""
-    values = here.scaled(criterion.field, outside=-np.inf)
+    values = excess(criterion, here.scaled(criterion.field, outside=-criterion.sign * np.inf))
     return int(values.argmax()) if here.inside.any() else len(values) // 2
 
 
@@ -290,6 +300,8 @@ def _structures(scene: Scene, ground: Ground) -> tuple[StructureInjury, ...]:
 
 def _selectivity(exposure: Exposure) -> str:
     """What is known of fibre classes under this kind of treatment."""
+    if LOWEST in exposure.fields:
+        return injury_rules().cold_selectivity.note
     return agent_injury().same_for_all_fibres if SHARE in exposure.fields else injury_rules().selectivity.note
 
 
@@ -308,6 +320,8 @@ def _notes(exposure: Exposure, nerves: Sequence[NerveInjury]) -> tuple[str, ...]
         "The criteria are different definitions of 'lesioned'; they are shown side by side and not averaged.",
         _selectivity(exposure),
     ]
+    if LOWEST in exposure.fields:
+        notes.append(rules.cold_return.note)
     if SHARE in exposure.fields:
         notes.append(
             "Killed share: the agent diffuses into the nerve through its sheath; mild, middle "

@@ -32,14 +32,31 @@ class Selectivity(Value):
 
 
 class GradeRule(Value):
-    """One statement about the Sunderland grade; only a rule with ``decides`` gives an answer."""
+    """One statement about the Sunderland grade; only a rule with ``decides`` gives an answer.
+
+    A rule ``after`` cold speaks of nerves that were cooled, "no cold" of others; ``lowest_from_c`` to
+    ``lowest_to_c`` is the lowest temperature it speaks of (open where not given).
+    """
 
     id: str
+    after: Literal["any", "cold", "no cold"] = "any"
+    lowest_from_c: float | None = None
+    lowest_to_c: float | None = None
     condition: Literal["reached", "not reached"]
     decides: bool
     grade: Literal["I", "II", "III", "IV", "V", "indeterminate", "none"]
     rule: str
     source: str
+
+    def fits(self, condition: str, lowest_c: float | None) -> bool:
+        """Whether the rule speaks of this nerve; ``lowest_c`` None where nothing was cooled."""
+        cooled = "no cold" if lowest_c is None else "cold"
+        if self.condition != condition or self.after not in ("any", cooled):
+            return False
+        low, high = self.lowest_from_c, self.lowest_to_c
+        if lowest_c is None:
+            return low is None and high is None
+        return (low is None or lowest_c >= low) and (high is None or lowest_c <= high)
 
 
 class InjuryRules(Value):
@@ -57,6 +74,8 @@ class InjuryRules(Value):
     seed: int
     station_step_mm: float = Field(gt=0, le=0.25)
     selectivity: Selectivity
+    cold_selectivity: Selectivity
+    cold_return: Selectivity
     grades: tuple[GradeRule, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -68,10 +87,13 @@ class InjuryRules(Value):
             raise ValueError("each condition needs a grade rule that decides")
         return self
 
-    def grade(self, reached: bool) -> Grade:
-        """The grade of a nerve that some criterion reaches (or none does), with every statement quoted."""
+    def grade(self, reached: bool, lowest_c: float | None = None) -> Grade:
+        """The grade of a nerve that some criterion reaches (or none does), with every statement quoted.
+
+        ``lowest_c``: lowest temperature on the nerve, where the treatment cools.
+        """
         condition = "reached" if reached else "not reached"
-        fitting = [rule for rule in self.grades if rule.condition == condition]
+        fitting = [rule for rule in self.grades if rule.fits(condition, lowest_c)]
         deciding = next(rule for rule in fitting if rule.decides)
         quoted = [rule.rule for rule in fitting if not rule.decides]
         cited = dict.fromkeys(rule.source for rule in fitting)

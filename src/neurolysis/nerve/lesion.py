@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import FloatArray
-from neurolysis.nerve.along import Sampler, scaled, scaled_threshold
+from neurolysis.nerve.along import Sampler, excess, scaled
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Lesion:
 
     @cached_property
     def _above(self) -> FloatArray:
-        """How far each cell lies above the threshold, (nx, ny, nz), on the interpolation scale."""
+        """How far each cell lies beyond the threshold, (nx, ny, nz), on the interpolation scale."""
         values = scaled(self.criterion.field, self.exposure.field(self.criterion.field).array)
-        return values - scaled_threshold(self.criterion)
+        return excess(self.criterion, values)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
@@ -51,7 +51,7 @@ class Lesion:
 
     @cached_property
     def centre_mm(self) -> FloatArray:
-        """Centre of the lesion's volume, (3,) LPS; of the hottest cell where there is no lesion."""
+        """Centre of the lesion's volume, (3,) LPS; of the cell nearest to it if there is none."""
         weights = np.where(self.mask, self.exposure.cell_volume_mm3, 0.0)
         if not self.exists:
             weights = (self._above == self._above.max()).astype(float)
@@ -62,7 +62,7 @@ class Lesion:
     def contains(self, points_mm: ArrayLike) -> NDArray[np.bool_]:
         """Which LPS points (..., 3) lie in the lesion; never beyond the grid."""
         found = Sampler.at(self.exposure, points_mm).scaled(self.criterion.field)
-        return np.asarray(found >= scaled_threshold(self.criterion))
+        return np.asarray(excess(self.criterion, found) >= 0)
 
     @cached_property
     def edge_mm(self) -> FloatArray:

@@ -5,7 +5,8 @@ through the voxels (faces and corners included) and at every grid cell that lies
 counts: a peak between voxel centres, or between sample points, is not missed.
 
 Where part of a structure lies beyond the grid, the highest value on the grid's outer cells stands for it:
-heat only flows outwards there, so that value bounds what lies beyond.
+heat only flows outwards there, so that value bounds what lies beyond. Where tissue is cooled, "highest"
+and "hottest" here mean the lowest temperature: the worse side.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from neurolysis.evidence.kinetics import cem43_record
 from neurolysis.exposure import Exposure
 from neurolysis.geometry import FloatArray
 from neurolysis.injury import LimitCheck, StructureInjury
-from neurolysis.nerve.along import CEM43, PEAK, SHARE, Sampler, main_measure
+from neurolysis.nerve.along import CEM43, LOWEST, PEAK, SHARE, Sampler, main_measure, worse
 from neurolysis.nerve.lesion import Lesion, largest_lesion
 from neurolysis.nerve.limits import cannot_say, check_limit, nothing_to_reach
 from neurolysis.nerve.masks import Mask
@@ -32,7 +33,7 @@ HOTTEST_VOXELS = 8000
 """Voxels looked into in detail; all others are colder at their centre and covered by the cells in them."""
 DISTANCE = "distance_to_lesion_mm"
 DIRECTIONS = np.array([d for d in itertools.product((-1, 0, 1), repeat=3) if any(d)], dtype=float)
-METRICS = (PEAK, CEM43, SHARE)
+METRICS = (PEAK, LOWEST, CEM43, SHARE)
 """Fields that limits may be on; ``NAME_...`` holds the same under other assumptions."""
 
 
@@ -58,10 +59,11 @@ class Ground:
         return np.asarray(self.exposure.field(name).array, dtype=np.float64).ravel()
 
     def rim(self, name: str) -> float:
-        """The highest value of a field on the outermost cells."""
+        """The worst value of a field on the outermost cells."""
         array = self.exposure.field(name).array
         faces = (np.take(array, end, axis=axis) for axis in range(3) for end in (0, -1))
-        return float(max(face.max() for face in faces))
+        sign = worse(name)
+        return sign * float(max((sign * face).max() for face in faces))
 
     @property
     def alternatives(self) -> dict[str, str]:
@@ -98,17 +100,18 @@ class Body:
         object.__setattr__(self, "sampler", Sampler.at(self.ground.exposure, self.points_mm))
 
     def worst(self, name: str) -> Worst:
-        """Highest value of a field over points, cells and, if need be, the grid's rim."""
+        """Worst value of a field over points, cells and, if need be, the grid's rim."""
+        sign = worse(name)
         at_points = self.sampler.values(name, outside=None)
         at_cells = self.ground.values(name)[self.cells]
         found = [Worst(self.ground.rim(name), None)] if self.beyond > 0 else []
         if at_points.size:
-            k = int(at_points.argmax())
+            k = int((sign * at_points).argmax())
             found.append(Worst(float(at_points[k]), self.points_mm[k]))
         if at_cells.size:
-            k = int(at_cells.argmax())
+            k = int((sign * at_cells).argmax())
             found.append(Worst(float(at_cells[k]), self.ground.cells_mm[self.cells[k]]))
-        return max(found, key=lambda item: (item.value, item.point_mm is not None))
+        return max(found, key=lambda item: (sign * item.value, item.point_mm is not None))
 
     @property
     def all_points_mm(self) -> FloatArray:
@@ -132,9 +135,20 @@ def _hottest(ground: Ground, sampler: Sampler, inside: NDArray[np.bool_]) -> NDA
     main = main_measure(ground.exposure)
     if len(candidates) <= HOTTEST_VOXELS or main is None:
         return candidates
-    order = np.argsort(sampler.values(main, outside=-np.inf)[candidates])
+    sign = worse(main)
+    order = np.argsort(sign * sampler.values(main, outside=-sign * np.inf)[candidates])
     chosen: NDArray[np.int64] = candidates[order[-HOTTEST_VOXELS:]]
     return chosen
+
+
+def applies(limit: Limit, exposure: Exposure) -> bool:
+    """Limits on heat say nothing of cold or of an injected agent, nor the other way round."""
+    kinds = {PEAK: "heat", LOWEST: "cold", CEM43: "heat", SHARE: "agent"}
+    main = main_measure(exposure)
+    if main is None:
+        return limit.applies_to == "any"
+    meant = kinds.get(limit.metric, limit.applies_to)
+    return meant in ("any", kinds[main])
 
 
 def assess_structure(ground: Ground, structure: Structure) -> StructureInjury:
@@ -145,7 +159,11 @@ def assess_structure(ground: Ground, structure: Structure) -> StructureInjury:
     also read within one standard deviation of it; that may turn "ok" into "warn", never into "stop".
     """
     if structure.mask is None:
-        checks = tuple(cannot_say(limit, structure.unknown_reason) for limit in structure.limits)
+        checks = tuple(
+            cannot_say(limit, structure.unknown_reason)
+            for limit in structure.limits
+            if applies(limit, ground.exposure)
+        )
         return StructureInjury(
             structure=structure.name,
             kind=structure.kind,
@@ -261,31 +279,23 @@ class Readings:
 
     def injury(self, name: str, kind: str, review: Review, limits: tuple[Limit, ...]) -> StructureInjury:
         """The record of one structure."""
-        peak, dose, share = (self.worst.get(name) for name in METRICS)
-        main = peak or share
+        peak, lowest, dose, share = (self.worst.get(name) for name in METRICS)
+        main = peak or lowest or share
         point = None if main is None or main.point_mm is None else tuple(main.point_mm.tolist())
         return StructureInjury(
             structure=name,
             kind=kind,
             review=review,
             peak_temperature_c=None if peak is None else peak.value,
+            lowest_temperature_c=None if lowest is None else lowest.value,
             peak_point_mm=point,
             cem43_min=None if dose is None else dose.value,
             agent_share=None if share is None else share.value,
             distance_to_lesion_mm=self.distance_mm,
             alternatives=self.alternatives,
-            checks=tuple(self._check(limit) for limit in limits if self._applies(limit)),
+            checks=tuple(self._check(limit) for limit in limits if applies(limit, self.ground.exposure)),
             note=self._note(),
         )
-
-    def _applies(self, limit: Limit) -> bool:
-        """Limits on heat say nothing of an injected agent, nor the other way round."""
-        kinds = {PEAK: "heat", CEM43: "heat", SHARE: "agent"}
-        main = main_measure(self.ground.exposure)
-        if main is None:
-            return limit.applies_to == "any"
-        meant = kinds.get(limit.metric, limit.applies_to)
-        return meant in ("any", kinds[main])
 
     def _check(self, limit: Limit) -> LimitCheck:
         if limit.metric == DISTANCE:
@@ -325,18 +335,21 @@ class Readings:
             parts.append(f"{share} of it lies outside the computed box, where the box's edge bounds it")
         if self.spread and PEAK in self.spread:
             parts.append(f"{self._spread_name} the peak is {self.spread[PEAK]:.1f} °C")
+        if self.spread and LOWEST in self.spread:
+            parts.append(f"{self._spread_name} the lowest temperature is {self.spread[LOWEST]:.1f} °C")
         if self.spread and SHARE in self.spread:
             parts.append(f"{self._spread_name} the share is {self.spread[SHARE]:.2f}")
         return "; ".join(part for part in parts if part)
 
 
 def worst_within(ground: Ground, mask: Mask, name: str, reach_mm: float, at_least: float) -> float:
-    """Highest value of a field within ``reach_mm`` of a mask, not below ``at_least``.
+    """Worst value of a field within ``reach_mm`` of a mask, no better than ``at_least``.
 
     Read at cells from hot to cold until one lies within reach, and at the outermost points of the grown
     mask in 26 directions from its hottest surface voxels.
     """
-    values = ground.values(name)
+    sign = worse(name)
+    values, at_least = sign * ground.values(name), sign * at_least
     hotter = np.flatnonzero(values > at_least)
     hotter = hotter[_near_box(ground.cells_mm[hotter], mask, reach_mm)]
     hotter = hotter[np.argsort(-values[hotter])]
@@ -347,7 +360,7 @@ def worst_within(ground: Ground, mask: Mask, name: str, reach_mm: float, at_leas
         if near.any():
             best = float(values[chunk[int(np.argmax(near))]])
             break
-    return max(best, _outermost(ground, mask, name, reach_mm, best))
+    return sign * max(best, _outermost(ground, mask, name, reach_mm, best))
 
 
 def _near_box(points_mm: FloatArray, mask: Mask, reach_mm: float) -> NDArray[np.bool_]:
@@ -359,12 +372,13 @@ def _near_box(points_mm: FloatArray, mask: Mask, reach_mm: float) -> NDArray[np.
 
 
 def _outermost(ground: Ground, mask: Mask, name: str, reach_mm: float, at_least: float) -> float:
-    centres = mask.centres(mask.surface)
-    heat = Sampler.at(ground.exposure, centres).values(name, outside=-np.inf)
+    """Worst value times :func:`worse` (so that more is worse), not below ``at_least`` on that scale."""
+    centres, sign = mask.centres(mask.surface), worse(name)
+    heat = sign * Sampler.at(ground.exposure, centres).values(name, outside=-sign * np.inf)
     chosen = centres[np.argsort(heat)[-1000:]]
     axes = mask.volume.affine[:3, :3] / mask.volume.spacing_mm
     units = DIRECTIONS / np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
     support = (DIRECTIONS * mask.volume.spacing_mm / 2 + units * reach_mm) @ axes.T
     points = (chosen[:, None, :] + support[None, :, :]).reshape(-1, 3)
-    values = Sampler.at(ground.exposure, points).values(name, outside=at_least)
+    values = sign * Sampler.at(ground.exposure, points).values(name, outside=sign * at_least)
     return float(values.max(initial=at_least))

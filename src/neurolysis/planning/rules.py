@@ -15,7 +15,7 @@ import numpy as np
 
 from neurolysis.case import Case
 from neurolysis.evaluation.red_flags import red_flags
-from neurolysis.evaluation.suitability import out_of_scope
+from neurolysis.evaluation.suitability import before_a_plan, out_of_scope
 from neurolysis.nerve.catalogue import joint_notes, nerve_entry, nerve_ids, target_problems
 from neurolysis.nerve.masks import Mask
 from neurolysis.nerve.targets import target_of
@@ -289,6 +289,22 @@ def scope_rule(facts: Facts) -> Iterator[Notice]:
             yield _notice("stop", f"red_flag.{flag.id}", flag.message, flag.source, overridable=False)
 
 
+def technique_rule(facts: Facts) -> Iterator[Notice]:
+    """What stands against the technique chosen, asked again here; what is not known is said."""
+    target, treatment = facts.case.target, facts.case.treatment
+    if target is None or treatment is None:
+        return
+    day = facts.case.evaluated or date.max
+    for rule in before_a_plan(facts.case, target.nerve, treatment.technique, day):
+        stops = rule.severity == "stop"
+        text = (
+            rule.message
+            if rule.severity != "missing"
+            else f"Cannot say whether this stands against it. {rule.message}"
+        )
+        yield _notice("stop" if stops else "warn", f"suitability.{rule.id}", text, rule.source)
+
+
 def anaesthesia_rule(facts: Facts) -> Iterator[Notice]:
     """A plan stops where its anaesthesia does, and says when it is missing or cannot be judged."""
     yield from anaesthesia_notices(facts.case, facts.scene, facts.placements)
@@ -306,5 +322,6 @@ RULES: tuple[Rule, ...] = (
     contrast_rule,
     review_rule,
     unknown_facts_rule,
+    technique_rule,
     anaesthesia_rule,
 )

@@ -29,7 +29,7 @@ def with_skin(case: Case, scene: Scene, plan: Plan, exposure: Exposure, injury: 
     ):
         return injury
     found = [skin_at_depth(exposure, placement, case.skin_depth_mm) for placement in active]
-    worst = max(found, key=lambda item: item.peak_temperature_c or -np.inf)
+    worst = max(found, key=_how_bad)
     return injury.replace(structures=(*_not_skin(injury), worst))
 
 
@@ -74,6 +74,13 @@ def _to_air_mm(scene: Scene, points_mm: FloatArray) -> tuple[float | None, str]:
         return None, "the operated stretch lies outside the image"
     least = float(depth.sample(inside, order=1).min())
     return least, "to the nearest air outside the body, within a voxel; the operation goes through it"
+
+
+def _how_bad(item: StructureInjury) -> float:
+    """The hotter, or the colder where tissue is cooled, the worse."""
+    if item.lowest_temperature_c is not None:
+        return -item.lowest_temperature_c
+    return item.peak_temperature_c or -np.inf
 
 
 def skin_at_depth(exposure: Exposure, placement: Placement, depth_mm: float) -> StructureInjury:

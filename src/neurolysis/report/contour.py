@@ -30,7 +30,7 @@ class Raster:
         low, high = float(self.values.min()), float(self.values.max())
         if not low < level <= high:
             return []
-        masked = np.ma.masked_less_equal(self.values, BELOW_ALL / 2)
+        masked = np.ma.masked_where(np.abs(self.values) >= -BELOW_ALL / 2, self.values)
         found = contour_generator(self.across_mm, self.along_mm, masked).lines(level)
         placed = [_simplified(self.view.place(np.asarray(line, dtype=float))) for line in found]
         return sorted(placed, key=len, reverse=True)

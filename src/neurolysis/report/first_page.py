@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from neurolysis.approval import Approval, open_stops
 from neurolysis.delivery.technique import Technique
@@ -335,12 +335,25 @@ def _worst_there(item: StructureInjury) -> str:
     """The main measure at a structure, in words."""
     if item.agent_share is not None:
         return f"Highest concentration there: {text.percent(item.agent_share)} of the least neurolytic one."
+    if item.lowest_temperature_c is not None:
+        return f"Lowest temperature there: {text.celsius(item.lowest_temperature_c)}."
     return f"Peak temperature there: {text.celsius(item.peak_temperature_c)}."
+
+
+def _worst_column(
+    structures: Sequence[StructureInjury],
+) -> tuple[str, Callable[[StructureInjury], str]]:
+    """Title and text of the column that says how hard the treatment acts at each structure."""
+    if any(item.agent_share is not None for item in structures):
+        return ">Share", lambda item: text.percent(item.agent_share)
+    if any(item.lowest_temperature_c is not None for item in structures):
+        return ">Lowest, °C", lambda item: text.fixed(item.lowest_temperature_c)
+    return ">Peak, °C", lambda item: text.fixed(item.peak_temperature_c)
 
 
 def danger_table(result: PlanResult) -> Table:
     """The structures at risk in one line each, worst verdict and nearest first."""
-    by_agent = any(item.agent_share is not None for item in result.injury.structures)
+    title, worst = _worst_column(result.injury.structures)
     everything = sorted(
         result.injury.structures,
         key=lambda s: 1e9 if s.distance_to_lesion_mm is None else s.distance_to_lesion_mm,
@@ -351,7 +364,7 @@ def danger_table(result: PlanResult) -> Table:
         (
             short_name(item.structure),
             text.fixed(item.distance_to_lesion_mm),
-            text.percent(item.agent_share) if by_agent else text.fixed(item.peak_temperature_c),
+            worst(item),
             margin_text(tightest(item)),
             worst_verdict(item),
         )
@@ -359,7 +372,7 @@ def danger_table(result: PlanResult) -> Table:
     ]
     return Table(
         "Structures at risk, nearest first",
-        ("Structure", ">Distance, mm", ">Share" if by_agent else ">Peak, °C", "Tightest limit", "Verdict"),
+        ("Structure", ">Distance, mm", title, "Tightest limit", "Verdict"),
         tuple(rows),
         weights=(2.6, 1.2, 1, 4, 1.2),
         tones=tuple(VERDICT_TONES[worst_verdict(item)] for item in ordered),

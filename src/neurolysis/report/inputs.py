@@ -122,7 +122,7 @@ def energy_facts(energy: EnergyBalance) -> Facts:
     rows = [
         ("Supplied", energy.supplied_j), ("Metabolic", energy.metabolic_j), ("Stored", energy.stored_j),
         ("Out through the box", energy.out_boundary_j), ("Carried off by blood", energy.out_perfusion_j),
-        ("Into the coolant", energy.out_coolant_j), ("Up the needle", energy.out_needle_j),
+        ("Into the coolant or probe", energy.out_coolant_j), ("Up the needle", energy.out_needle_j),
     ]  # fmt: skip
     shown = [(label, text.with_unit(text.number(value, 4), "J")) for label, value in rows]
     return Facts("Energy", (*shown, ("Balance error", f"{text.number(100 * energy.error)}{text.NBSP}%")))

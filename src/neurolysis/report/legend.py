@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from neurolysis.nerve.along import PEAK
+from neurolysis.nerve.along import TEMPERATURES, thermal_measure, worse
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, palette, svg, text
 from neurolysis.report.decided import LOWER_BOUND, undecided_in
@@ -19,6 +19,7 @@ CHARACTERS = 54
 """Characters on a line beside a sample."""
 LINE = 13.5
 GAP = 7.0
+NEEDLE = "Needle: active tip white, insulated shaft grey"
 
 
 def legend(result: PlanResult) -> Figure:
@@ -38,7 +39,9 @@ def legend(result: PlanResult) -> Figure:
 
 def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     marks = Marks.of(result)
-    yield _needle(), "Needle: active tip white, insulated shaft grey"
+    measure = thermal_measure(result.exposure.fields)
+    cold = measure is not None and worse(measure) < 0
+    yield _needle(), "Probe: cold tip white, shaft grey" if cold else NEEDLE
     for label, nerve in marks.nerves:
         spread = text.millimetres(nerve.position_sd_mm.value)
         what = "target nerve" if nerve.is_target else "nerve"
@@ -50,17 +53,17 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     left_out = undecided_in(result.exposure)
     yield _shade(), "Lesion by every criterion" + (" that decides" if left_out else "")
     for criterion, dash in dashes(result.exposure.criteria):
-        if criterion.field != PEAK:
+        if criterion.field not in TEMPERATURES:
             bound = f"; {LOWER_BOUND} here, so it does not decide" if criterion.id in left_out else ""
             yield (
                 svg.cased(_bar(), stroke=palette.LESION, width=2.0, dash=dash),
                 f"Lesion: {criterion.label}{bound}",
             )
-    if PEAK in result.exposure.fields:
-        levels = text.listed(f"{level:g}" for level in ISOTHERMS_C)
+    if measure is not None:
+        levels = text.listed(text.number(level) for level in ISOTHERMS_C[measure])
         yield (
             svg.cased(_bar(), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK),
-            f"Peak temperature of {levels} °C{_as_criteria(result)}",
+            f"{text.sentence(text.name(measure))} of {levels} °C{_as_criteria(result, measure)}",
         )
     if ARRIVAL in result.exposure.fields:
         times = text.listed(f"{minutes:g}" for minutes in ARRIVALS_MIN)
@@ -78,10 +81,11 @@ def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     yield _outside(), "Outside the image"
 
 
-def _as_criteria(result: PlanResult) -> str:
+def _as_criteria(result: PlanResult, measure: str) -> str:
     """Which of the isotherms are lesion criteria themselves."""
-    levels = [f"{c.threshold:g}" for c in result.exposure.criteria if c.field == PEAK]
-    return f"; {text.listed(sorted(levels))} °C are lesion criteria too" if levels else ""
+    found = sorted(c.threshold for c in result.exposure.criteria if c.field == measure)
+    levels = [text.number(level) for level in found]
+    return f"; {text.listed(levels)} °C are lesion criteria too" if levels else ""
 
 
 def _bar() -> str:

@@ -10,7 +10,16 @@ import numpy as np
 
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import Curve, FloatArray
-from neurolysis.nerve.along import PEAK, Sampler, scaled_threshold
+from neurolysis.nerve.along import (
+    LOWEST,
+    PEAK,
+    TEMPERATURES,
+    Sampler,
+    excess,
+    scaled_threshold,
+    thermal_measure,
+    worse,
+)
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, needle, palette, svg, text
 from neurolysis.report.contour import Raster
@@ -19,7 +28,8 @@ from neurolysis.report.document import Figure
 from neurolysis.report.plane import BELOW_ALL, Plane, View, needle_planes, read_mask
 from neurolysis.scene import Nerve, Structure
 
-ISOTHERMS_C = (45.0, 50.0, 60.0, 80.0)
+ISOTHERMS_C = {PEAK: (45.0, 50.0, 60.0, 80.0), LOWEST: (0.0, -5.0, -20.0, -40.0)}
+"""Lines drawn of the highest and of the lowest temperature."""
 LABEL_ANGLES_DEG = (215.0, 325.0, 168.0, 12.0)
 """Where round the lesion each isotherm's number stands, so that nested ones keep apart."""
 STEP_MM = 0.2
@@ -114,10 +124,10 @@ class Slice:
         """Fields of the exposure on this plane, on their interpolation scales."""
         across, along, points = self.plane.grid(STEP_MM)
         exposure = self.result.exposure
-        names = dict.fromkeys([*(c.field for c in exposure.criteria), PEAK, ARRIVAL])
+        names = dict.fromkeys([*(c.field for c in exposure.criteria), *TEMPERATURES, ARRIVAL])
         sampler = Sampler.at(exposure, points)
         return {
-            name: Raster(self.view, across, along, sampler.scaled(name, outside=BELOW_ALL))
+            name: Raster(self.view, across, along, sampler.scaled(name, outside=worse(name) * BELOW_ALL))
             for name in names
             if name in exposure.fields
         }
@@ -128,9 +138,7 @@ class Slice:
         if not criteria:
             return ""
         rasters = [self._rasters[criterion.field] for criterion in criteria]
-        above = [
-            r.values - scaled_threshold(c) for r, c in zip(rasters, criteria, strict=True) if c in agreeing
-        ]
+        above = [excess(c, r.values) for r, c in zip(rasters, criteria, strict=True) if c in agreeing]
         agreed = Raster(self.view, rasters[0].across_mm, rasters[0].along_mm, np.min(above, axis=0))
         shade = svg.path(agreed.area_data(0.0), fill=palette.LESION, fill_opacity=0.28, fill_rule="evenodd")
         edges = [
@@ -138,15 +146,16 @@ class Slice:
                 raster.line_data(scaled_threshold(criterion)), stroke=palette.LESION, width=2.0, dash=dash
             )
             for raster, (criterion, dash) in zip(rasters, dashes(criteria), strict=True)
-            if criterion.field != PEAK
+            if criterion.field not in TEMPERATURES
         ]
         return shade + "".join(edges)
 
     @cached_property
     def _isotherms(self) -> list[tuple[float, list[FloatArray]]]:
         fields = self.result.exposure.fields
-        if PEAK in fields:
-            return [(level, self._rasters[PEAK].lines(level)) for level in ISOTHERMS_C]
+        measure = thermal_measure(fields)
+        if measure is not None:
+            return [(level, self._rasters[measure].lines(level)) for level in ISOTHERMS_C[measure]]
         if ARRIVAL not in fields:
             return []
         # A front lies where the agent has been: the logarithm keeps "never" from pulling it inwards.
@@ -157,7 +166,7 @@ class Slice:
         return [(level, early.lines(-float(np.log(level)))) for level in ARRIVALS_MIN]
 
     def isotherms(self) -> str:
-        """Lines of equal peak temperature, or of equal arrival of an agent."""
+        """Lines of equal peak or lowest temperature, or of equal arrival of an agent."""
         return "".join(
             svg.cased(svg.path_data(lines), stroke=palette.ISOTHERM, width=1.7, casing=palette.INK)
             for _, lines in self._isotherms
@@ -178,13 +187,19 @@ class Slice:
         width, height = self.view.size
         x, y = float(np.clip(x, 14, width - 14)), float(np.clip(y + 4, 12, height - 4))
         return svg.text(
-            x, y, f"{level:g}{self._level_unit}", size=11.5, fill=palette.ISOTHERM, halo=palette.INK,
+            x, y, f"{text.number(level)}{self._level_unit}", size=11.5, fill=palette.ISOTHERM,
+            halo=palette.INK,
             anchor="middle", weight="700",
         )  # fmt: skip
 
     @property
     def _level_unit(self) -> str:
-        return "°" if PEAK in self.result.exposure.fields else " min"
+        return " min" if thermal_measure(self.result.exposure.fields) is None else "°"
+
+    @property
+    def _line_words(self) -> str:
+        measure = thermal_measure(self.result.exposure.fields)
+        return "fronts of the agent" if measure is None else f"lines of {text.name(measure)}"
 
     def structures(self) -> str:
         """Edges of the structures at risk, tinted, each with its number."""
@@ -275,7 +290,7 @@ class Slice:
         ]
         return (
             f"{title} ({backdrop.facing(self.plane)}). Image with the needle, "
-            f"the lesion ({'; '.join(sizes)}), lines of peak temperature, "
+            f"the lesion ({'; '.join(sizes)}), {self._line_words}, "
             f"and the nerve {target.nerve}, which is {target.coverage}."
         )
 
@@ -293,7 +308,7 @@ def near_curve(curve: Curve, plane: Plane) -> Curve:
 def dashes(criteria: Sequence[LesionCriterion]) -> tuple[tuple[LesionCriterion, str], ...]:
     """Each criterion with the dash pattern of its edge; isotherms have none, their lines are labelled."""
     patterns = iter(palette.CRITERION_DASHES * len(criteria))
-    return tuple((c, "" if c.field == PEAK else next(patterns)) for c in criteria)
+    return tuple((c, "" if c.field in TEMPERATURES else next(patterns)) for c in criteria)
 
 
 def label_of(exposure: Exposure, criterion: str) -> str:

@@ -1,8 +1,8 @@
-"""The target nerve from end to end: peak temperature, killed fraction, and where each criterion is met."""
+"""The target nerve from end to end: temperature, killed fraction, and where each criterion is met."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neurolysis.exposure import Exposure, LesionCriterion
 from neurolysis.geometry import FloatArray
 from neurolysis.injury import CriterionInjury, NerveInjury
-from neurolysis.nerve.along import PEAK, Sampler, scaled_threshold
+from neurolysis.nerve.along import LOWEST, PEAK, Sampler, excess, thermal_measure, worse
 from neurolysis.report import palette, svg, text
 from neurolysis.report.axes import Axis, Frame, ticks
 from neurolysis.report.decided import undecided_on
@@ -21,10 +21,11 @@ from neurolysis.report.slices import dashes
 LEFT, RIGHT = 196.0, 112.0
 TOP, HEAT_HEIGHT, KILL_HEIGHT, GAP = 10.0, 118.0, 54.0, 26.0
 BAND, BAND_GAP = 13.0, 9.0
+LABEL_APART = 9.5
 SHOWN_BEYOND_MM = 6.0
-"""Length of unheated nerve shown on either side of the heated part."""
+"""Length of untouched nerve shown on either side of the heated or cooled part."""
 WARM_C = 2.0
-"""A station counts as heated this far above the coolest one."""
+"""A station counts as heated or cooled this far from the one that is least so."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Window:
 
     @classmethod
     def of(cls, injury: NerveInjury) -> Window:
-        """The heated part with some nerve on either side; everything where nothing is heated."""
-        arc = np.array(injury.arc_mm)
-        heat = np.array(injury.profiles.get(PEAK, np.zeros(len(arc))), float)
+        """The heated or cooled part with some nerve on either side; everything where there is none."""
+        arc, name = np.array(injury.arc_mm), thermal_measure(injury.profiles)
+        heat = np.zeros(len(arc)) if name is None else worse(name) * np.array(injury.profiles[name], float)
         warm = np.flatnonzero(heat > heat.min() + WARM_C)
         if len(warm) == 0:
             return cls(injury, np.arange(len(arc)))
@@ -64,8 +65,9 @@ def strip_figure(exposure: Exposure, injury: NerveInjury) -> Figure:
     window = Window.of(injury)
     x = window.axis()
     parts, y = [], TOP
-    if PEAK in injury.profiles:
-        parts.append(_heat(window, x, exposure, y))
+    measure = thermal_measure(injury.profiles)
+    if measure is not None:
+        parts.append(_heat(window, x, exposure, y, measure))
         y += HEAT_HEIGHT + GAP
     if injury.killed_fraction:
         parts.append(_killed(window, x, y))
@@ -82,24 +84,42 @@ def strip_figure(exposure: Exposure, injury: NerveInjury) -> Figure:
     return Figure("nerve-strip", drawing, caption, alt, f"{injury.nerve} from end to end")
 
 
-def _heat(window: Window, x: Axis, exposure: Exposure, top: float) -> str:
-    values = window.profile(window.injury.profiles[PEAK])
-    levels = sorted({c.threshold for c in exposure.criteria if c.field == PEAK})
-    y_ticks = ticks(min(float(values.min()), 40.0), max(float(values.max()), *levels, 50.0), 4)
+def _heat(window: Window, x: Axis, exposure: Exposure, top: float, measure: str) -> str:
+    values = window.profile(window.injury.profiles[measure])
+    levels = sorted({c.threshold for c in exposure.criteria if c.field == measure})
+    lowest = [40.0] if worse(measure) > 0 else levels
+    y_ticks = ticks(min(float(values.min()), *lowest), max(float(values.max()), *levels, *_REACH[measure]), 4)
     frame = Frame(
         x, Axis(float(y_ticks[0]), float(y_ticks[-1]), top + HEAT_HEIGHT, top), np.array([]), y_ticks
     )
-    marks = "".join(_level(frame, level) for level in levels)
+    marks = "".join(
+        _level(frame, level, at) for level, at in zip(levels, _spread(frame, levels), strict=True)
+    )
     edge = frame.line(window.arc_mm, values, stroke=palette.INK, width=3.4)
     line = frame.line(window.arc_mm, values, stroke=palette.ISOTHERM, width=2.0)
-    return _heading("Peak temperature, °C", top) + frame.grid() + marks + edge + line
+    return _heading(f"{text.sentence(text.name(measure))}, °C", top) + frame.grid() + marks + edge + line
 
 
-def _level(frame: Frame, level: float) -> str:
+_REACH = {PEAK: (50.0,), LOWEST: (37.0,)}
+"""What the axis of temperature reaches at least."""
+
+
+def _level(frame: Frame, level: float, label: float) -> str:
     at = frame.y.at(level)
     return svg.line(
         frame.x.start, at, frame.x.end, at, stroke=palette.LESION, width=1.1, dash="5 3"
-    ) + svg.text(frame.x.end + 6, at + 3.5, f"{level:g} °C", size=palette.SMALL, fill=palette.INK)
+    ) + svg.text(
+        frame.x.end + 6, label + 3.5, f"{text.number(level)} °C", size=palette.SMALL, fill=palette.INK
+    )
+
+
+def _spread(frame: Frame, levels: Sequence[float]) -> list[float]:
+    """Heights of the levels' labels, lowest level first, moved up where they would overlap."""
+    found: list[float] = []
+    for level in levels:
+        at = frame.y.at(level)
+        found.append(min(at, found[-1] - LABEL_APART) if found else at)
+    return found
 
 
 def _killed(window: Window, x: Axis, top: float) -> str:
@@ -142,7 +162,7 @@ def _band(
     dash: str,
 ) -> str:
     found = next((c for c in window.injury.by_criterion if c.criterion == criterion.id), None)
-    values = sampler.scaled(criterion.field, outside=-np.inf)
+    values = excess(criterion, sampler.scaled(criterion.field, outside=-criterion.sign * np.inf))
     base = svg.rectangle(x.start, y, x.end - x.start, BAND, fill=palette.PANEL)
     bars = "".join(
         svg.rectangle(
@@ -155,7 +175,7 @@ def _band(
             stroke=palette.LESION,
             stroke_dasharray=dash,
         )
-        for low, high in runs(window.arc_mm, values, scaled_threshold(criterion))
+        for low, high in runs(window.arc_mm, values, 0.0)
     )
     label = svg.text(2, y + BAND - 3, shortened(criterion.label), size=palette.FONT)
     bound = criterion.id in undecided_on(exposure, window.injury)
@@ -230,12 +250,14 @@ def _critical(window: Window, x: Axis, y: float) -> str:
 
 
 def _alt(injury: NerveInjury) -> str:
-    hot = injury.profiles.get(PEAK)
+    measure = thermal_measure(injury.profiles)
+    worst = ""
+    if measure is not None:
+        found = injury.profiles[measure]
+        edge = max(found) if worse(measure) > 0 else min(found)
+        most = "Highest peak temperature" if worse(measure) > 0 else "Lowest temperature"
+        worst = f"{most} {text.celsius(edge)}. "
     lengths = "; ".join(
         f"{item.label}: {text.millimetres(item.longest_lesioned_mm)}" for item in injury.by_criterion
     )
-    return (
-        f"{injury.nerve} from end to end. "
-        f"{f'Highest peak temperature {text.celsius(max(hot))}. ' if hot else ''}"
-        f"Longest lesioned stretch by criterion: {lengths}."
-    )
+    return f"{injury.nerve} from end to end. {worst}Longest lesioned stretch by criterion: {lengths}."

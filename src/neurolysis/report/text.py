@@ -17,6 +17,7 @@ _UNITLESS = {"", "1", "-", "none", "dimensionless"}
 
 NAMES = {
     "peak_temperature_c": "peak temperature",
+    "lowest_temperature_c": "lowest temperature",
     "temperature_c": "temperature",
     "cem43_min": "CEM43 dose",
     "distance_to_lesion_mm": "distance to lesion",

@@ -22,7 +22,7 @@ POOLED_TIP_MM = 10.0
 RATIO_GAUGE = 18
 EDGE = "isotherm_50c"
 """The photographic method marks tissue above 50 C (cosman_gonzalez_2011)."""
-OTHER_TECHNIQUES = ("cryo", "resistive")
+OWN = "radiofrequency"
 
 WIDTH_RATIO_SETTING = {"gauge": RATIO_GAUGE, "temperature_c": 80.0, "time_s": 120.0}
 
@@ -47,7 +47,7 @@ def ex_vivo_size(gauge: int, temperature_c: float, time_s: float, start_c: float
 
 def validate(progress: Progress) -> tuple[ValidationRow, ...]:
     """One row per statement of every measurement of this technique."""
-    rows = [item for item in lesion_measurements() if not item.modality.startswith(OTHER_TECHNIQUES)]
+    rows = [item for item in lesion_measurements() if item.technique == OWN]
     done: list[ValidationRow] = []
     for number, item in enumerate(rows):
         progress(number / len(rows), item.id)
