@@ -74,6 +74,23 @@ class ValidationRow(Value):
 
 
 @dataclass(frozen=True)
+class Bench:
+    """A piece of physics that a technique rests on, run alone as ``neurolysis simulate NAME``.
+
+    Attributes:
+        name: the sub-command; no technique has the same.
+        title: what people read.
+        options: options of the command.
+        simulate: runs it from option values; returns plain data for ``--json``.
+    """
+
+    name: str
+    title: str
+    options: tuple[Option, ...]
+    simulate: Callable[[Mapping[str, Any], Mapping[str, str], Progress], dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Technique:
     """One way of treating a nerve.
 
@@ -91,6 +108,7 @@ class Technique:
         simulate_case: runs a bench case file (plain data) of this technique.
         validate: the published measurements the model is held against.
         schemas: further published schemas, by name.
+        benches: pieces of its physics that can be run alone.
     """
 
     name: str
@@ -107,6 +125,7 @@ class Technique:
     validate: Callable[[Progress], Sequence[ValidationRow]]
     schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     default_numerics: Numerics = field(default_factory=Numerics)
+    benches: tuple[Bench, ...] = ()
 
 
 def techniques() -> dict[str, Technique]:
@@ -124,6 +143,19 @@ def techniques() -> dict[str, Technique]:
 def technique(name: str) -> Technique:
     """One technique; UnknownNameError lists the registered ones."""
     known = techniques()
+    if name not in known:
+        raise UnknownNameError("unknown technique", found=name, allowed=sorted(known))
+    return known[name]
+
+
+def benches() -> dict[str, Bench]:
+    """Every bench of every technique by name."""
+    return {bench.name: bench for item in techniques().values() for bench in item.benches}
+
+
+def simulable(name: str) -> Technique | Bench:
+    """What ``simulate`` can run under this name; UnknownNameError lists techniques and benches."""
+    known: dict[str, Technique | Bench] = {**benches(), **techniques()}
     if name not in known:
         raise UnknownNameError("unknown technique", found=name, allowed=sorted(known))
     return known[name]

@@ -25,6 +25,7 @@ OPEN = 1e30
 TALLY_BYTES = 256e6
 """Memory that the blocks' own tallies may take."""
 MOST_BLOCKS = 64
+MOST_BINS = 65536
 BALANCE = 1e-6
 """A run whose photons do not add up to this is refused."""
 
@@ -176,23 +177,23 @@ def shine(box: LightBox, sources: Sequence[LightSource], play: Play, *, entering
     arrays = _arrays(box, sources, play, entering)
     blocks = _blocks(box.media.size, play.photons)
     edges = np.linspace(0, play.photons, blocks + 1).astype(np.int64)
-    fluence = np.zeros((blocks, *box.media.shape))
+    fluence = np.zeros((blocks, box.media.size))
     sums = np.zeros((blocks, SUMS))
     before = get_num_threads()
     began = time.perf_counter()
     try:
         if play.threads is not None:
             set_num_threads(play.threads)
-        trace(edges, play.photons, np.uint64(play.seed), *arrays, play.least, play.chance, fluence, sums)
+        trace(edges, play.photons, np.uint64(play.seed), *arrays, float(play.least), float(play.chance), fluence, sums)
     finally:
         set_num_threads(before)
     elapsed = time.perf_counter() - began
-    return _collected(box, play, entering, fluence.sum(axis=0), sums.sum(axis=0), elapsed)
+    return _collected(box, play, entering, fluence.sum(axis=0).reshape(box.media.shape), sums.sum(axis=0), elapsed)
 
 
 def _blocks(cells: int, photons: int) -> int:
-    """Number of blocks: from the problem alone, never from the machine."""
-    return int(np.clip(TALLY_BYTES / (8 * cells), 4, min(MOST_BLOCKS, max(4, photons // 256))))
+    """Number of blocks: from the problem alone, never from the machine. Few photons do not pay many tallies."""
+    return int(np.clip(photons // 32768, 8, min(MOST_BLOCKS, max(8, TALLY_BYTES // (8 * cells)))))
 
 
 def _collected(box: LightBox, play: Play, entering: float, fluence: Array, sums: Array, elapsed: float) -> Light:
@@ -245,7 +246,7 @@ def _arrays(box: LightBox, sources: Sequence[LightSource], play: Play, entering:
     """Arguments of the kernel, in its order after the seed."""
     rows, shares = _source_rows(box, sources, 1.0 - entering)
     layers, optics = _layer_tables(box, play)
-    tables = [_bins(f) for f in box.faces]
+    starts, faces, scale = _cell_tables(box.faces)
     bounds = np.array([[f[0], f[-1]] for f in box.faces[:2]], np.float32)
     indices = np.array([box.above, *box.indices, box.below, box.beside])
     return (
@@ -254,12 +255,25 @@ def _arrays(box: LightBox, sources: Sequence[LightSource], play: Play, entering:
         bounds,
         layers,
         indices,
-        np.ascontiguousarray(box.media, np.uint16),
+        np.ascontiguousarray(box.media, np.uint16).ravel(),
         optics,
-        tuple(f.astype(np.float32) for f in box.faces),
-        tuple(t[0] for t in tables),
-        np.array([[t[1], t[2]] for t in tables], np.float32),
+        faces,
+        starts,
+        scale,
     )
+
+
+def _cell_tables(faces: tuple[Array, Array, Array]) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Tables that find a cell: bins' cells (3, most bins), faces (3, most faces), and scales (3, 4)."""
+    bins = [_bins(f) for f in faces]
+    starts = np.zeros((3, max(len(b[0]) for b in bins)), np.int32)
+    padded = np.full((3, max(len(f) for f in faces) + 1), OPEN, np.float32)
+    scale = np.zeros((3, 4), np.float32)
+    for k, (own, (cells, low, rate)) in enumerate(zip(faces, bins, strict=True)):
+        starts[k, : len(cells)] = cells
+        padded[k, : len(own) - 1] = own[:-1]
+        scale[k] = low, rate, len(cells) - 1, len(own) - 1
+    return starts, padded, scale
 
 
 def _layer_tables(box: LightBox, play: Play) -> tuple[NDArray[np.float32], Array]:
@@ -316,14 +330,18 @@ def _frame(axis: Array) -> tuple[Array, Array, Array]:
 
 
 def _bins(faces: Array) -> tuple[NDArray[np.int32], float, float]:
-    """Cell at the low end of each even bin, low end, and bins a metre; open ends fall into the last bins."""
+    """Cell at the low end of each even bin, low end, and bins a metre; beyond the ends the end bins hold.
+
+    Bins are a hair finer than the finest cell, so that none holds two faces even in single precision.
+    """
     inner = faces[np.abs(faces) < 0.1 * OPEN]
     if len(inner) < 2:
         return np.zeros(1, np.int32), 0.0, 0.0
     low, high = float(inner[0]), float(inner[-1])
-    count = int(np.clip(np.ceil((high - low) / np.diff(inner).min() * (1 - 1e-6)), 1, 65536))
-    edges = low + (high - low) / count * np.arange(count) * (1 - 1e-6)
-    cells = np.searchsorted(faces, edges, side="right") - 1
-    if faces[0] <= -0.1 * OPEN:
-        cells[0] = 0
+    count = int(np.ceil((high - low) / np.diff(inner).min() * 1.001))
+    if count > MOST_BINS:
+        raise InputError("cells differ too much in size", where="light", found=f"1 to {count}", allowed=MOST_BINS)
+    edges = low + (high - low) / count * np.arange(count)
+    slack = 1e-4 * (high - low) / count
+    cells = np.searchsorted(faces, edges - slack, side="right") - 1
     return cells.clip(0, len(faces) - 2).astype(np.int32), low, count / (high - low)

@@ -23,10 +23,10 @@ from numba.extending import intrinsic
 Array = Any
 LANES = 64
 """Photons in a packet: more waste time when the last ones of a block die, fewer when loops start."""
-UX, UY, UZ, STEP, LEFT, FREE, G, SCATTER, SPARE, PX, PY, PZ, HIT = (np.int64(3 + k) for k in range(13))
+UX, UY, UZ, STEP, LEFT, FREE, G, SCATTER, SPARE, HIT, LOW, HIGH, RATE = (np.int64(3 + k) for k in range(13))
 """Rows of a packet's state after X, Y, Z (0, 1, 2): direction; step (m); share of the time left; mean free
-path of the layer (m); anisotropy and flag of the scattering to come; spare random number; the place after the
-step; whether it has scattered."""
+path of the layer (m); anisotropy and flag of the scattering to come; spare random number; whether it has
+scattered; the layer's low and high face (m); share of the time gate a metre takes."""
 ROWS = 16
 
 ABOVE, BELOW, SIDES, ABOVE_SQUARES, BELOW_SQUARES, DIRECT_ABOVE, DIRECT_BELOW = range(7)
@@ -48,8 +48,11 @@ GOLDEN, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5
 BITS_31 = np.uint64(33)
 LOW_31 = np.uint64(0x7FFFFFFF)
 
-_inline = njit(fastmath=True, cache=True, inline="never")
-_hot = njit(fastmath=True, cache=True)
+_hot = njit(fastmath=True, cache=True, error_model="numpy")
+"""Divisions as in NumPy: a check for zero in a loop would keep it from being turned into vector instructions."""
+
+_within = njit(fastmath=True, cache=True, error_model="numpy", forceinline=True)
+"""Compiled into its caller: to hand over a dozen arrays costs more than most of what these do."""
 
 
 @intrinsic
@@ -72,7 +75,7 @@ def _as_float(context: Any, value: Any) -> Any:
     return types.float32(types.int32), make
 
 
-@_hot
+@_within
 def log_single(u: float) -> float:
     """Natural logarithm of a positive normal float32: exponent, and 2 atanh((m - 1) / (m + 1)) of the mantissa."""
     bits = _as_bits(u)
@@ -84,7 +87,7 @@ def log_single(u: float) -> float:
     return np.float32(exponent) * LN2 + TWO * t * series
 
 
-@_hot
+@_within
 def sin_cos_turn(v: float) -> tuple[float, float]:
     """Sine and cosine of a turn's share ``v`` from -1/2 to 1/2: Taylor of a quarter of the angle, doubled twice."""
     x = QUARTER_TURN * v
@@ -95,12 +98,12 @@ def sin_cos_turn(v: float) -> tuple[float, float]:
     return TWO * s * c, ONE - TWO * s * s
 
 
-@_hot
+@_within
 def _turned(x: Any, by: Any) -> Any:
     return (x << np.uint64(by)) | (x >> np.uint64(64 - by))
 
 
-@_hot
+@_within
 def _drawn(a: Any, b: Any) -> Any:
     """The next 64 bits of a stream with state (a, b), and its new state (xoroshiro128++)."""
     bits = _turned(a + b, 17) + a
@@ -108,14 +111,14 @@ def _drawn(a: Any, b: Any) -> Any:
     return bits, _turned(a, 49) ^ b ^ (b << np.uint64(21)), _turned(b, 28)
 
 
-@_hot
+@_within
 def _mixed(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * MIX_1
     z = (z ^ (z >> np.uint64(27))) * MIX_2
     return z ^ (z >> np.uint64(31))
 
 
-@_hot
+@_within
 def _draw_all(streams: Array, bits: Array) -> None:
     """Four 31-bit integers for every lane."""
     for n in range(LANES):
@@ -128,20 +131,48 @@ def _draw_all(streams: Array, bits: Array) -> None:
         bits[3 * LANES + n] = np.int32(second & LOW_31)
 
 
-@_hot
-def _fly(f: Array, bits: Array) -> None:
-    """Steps to the next tentative collision and the places after them."""
+@_within
+def _bin(x: float, low: float, inverse: float, last: float) -> int:
+    return np.int32(min(max((x - low) * inverse, ZERO), last))
+
+
+@_within
+def _fly(f: Array, bits: Array, bounds: Array, scale: Array, starts: Array, faces: Array, cells: Array) -> None:
+    """Steps to the next tentative collision; the cell there, or -1 where a face or the time gate comes first.
+
+    ``starts`` and ``faces`` hold one row an axis. A bin holds at most one face, so that one comparison finds the
+    cell: the one at the bin's low end or the next.
+    """
+    x0, x1, y0, y1 = bounds[0, 0], bounds[0, 1], bounds[1, 0], bounds[1, 1]
+    lx, ix, bx, ly, iy, by = scale[0, 0], scale[0, 1], scale[0, 2], scale[1, 0], scale[1, 1], scale[1, 2]
+    lz, iz, bz = scale[2, 0], scale[2, 1], scale[2, 2]
+    ny, nz = np.int32(scale[1, 3]), np.int32(scale[2, 3])
     for n in range(LANES):
         u = (np.float32(bits[n]) + HALF) * UNIT
         step = -log_single(u) * f[FREE * LANES + n]
         f[STEP * LANES + n] = step
         f[SPARE * LANES + n] = (np.float32(bits[LANES + n]) + HALF) * UNIT
-        f[PX * LANES + n] = f[n] + step * f[UX * LANES + n]
-        f[PY * LANES + n] = f[LANES + n] + step * f[UY * LANES + n]
-        f[PZ * LANES + n] = f[2 * LANES + n] + step * f[UZ * LANES + n]
+        x = f[n] + step * f[UX * LANES + n]
+        y = f[LANES + n] + step * f[UY * LANES + n]
+        z = f[2 * LANES + n] + step * f[UZ * LANES + n]
+        left = f[LEFT * LANES + n] - step * f[RATE * LANES + n]
+        good = (
+            (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) & (z >= f[LOW * LANES + n]) & (z <= f[HIGH * LANES + n])
+            & (left > ZERO)
+        )  # fmt: skip
+        p, q, r = _bin(x, lx, ix, bx), _bin(y, ly, iy, by), _bin(z, lz, iz, bz)
+        i, j, k = starts[0, p], starts[1, q], starts[2, r]
+        i += np.int32(x >= faces[0, i + 1])
+        j += np.int32(y >= faces[1, j + 1])
+        k += np.int32(z >= faces[2, k + 1])
+        cells[n] = (i * ny + j) * nz + k if good else np.int32(-1)
+        f[n] = x if good else f[n]
+        f[LANES + n] = y if good else f[LANES + n]
+        f[2 * LANES + n] = z if good else f[2 * LANES + n]
+        f[LEFT * LANES + n] = left if good else f[LEFT * LANES + n]
 
 
-@_hot
+@_within
 def _scatter(f: Array, bits: Array) -> None:
     """New directions of the lanes that scatter; the cosine by inverting the Henyey-Greenstein distribution.
 
@@ -170,17 +201,7 @@ def _scatter(f: Array, bits: Array) -> None:
         f[UZ * LANES + n] = z + on * (nz * even - z)
 
 
-@_hot
-def _cell(x: float, faces: Array, low: float, inverse: float, start: Array) -> int:
-    """The cell of a coordinate: a table of even bins finer than any cell, then at most a few faces up."""
-    bin_ = min(max((x - low) * inverse, ZERO), np.float32(len(start) - 1))
-    k = np.int64(start[np.int64(bin_)])
-    while k < len(faces) - 2 and x >= faces[k + 1]:
-        k += 1
-    return k
-
-
-@_hot
+@_within
 def fresnel(n1: float, n2: float, cosine: float) -> tuple[float, float]:
     """Reflected share of unpolarised light, and the cosine of the refracted ray (0 at total reflection)."""
     if n1 == n2:
@@ -194,7 +215,7 @@ def fresnel(n1: float, n2: float, cosine: float) -> tuple[float, float]:
     return 0.5 * (across * across + along * along), out
 
 
-@_hot
+@_within
 def _uniform(streams: Array, n: int) -> float:
     bits, a, b = _drawn(streams[n], streams[LANES + n])
     streams[n], streams[LANES + n] = a, b
@@ -233,6 +254,14 @@ def _start_of(row: Array, streams: Array, n: int) -> tuple[float, float, float, 
     return 0.0, 0.0, 0.0, s * np.cos(angle), s * np.sin(angle), c
 
 
+@_within
+def _enter(n: int, here: int, layers: Array, f: Array, layer: Array) -> None:
+    """Take up a layer's numbers."""
+    layer[n] = here
+    f[LOW * LANES + n], f[HIGH * LANES + n] = layers[here, 0], layers[here, 1]
+    f[FREE * LANES + n], f[RATE * LANES + n] = layers[here, 2], layers[here, 3]
+
+
 @_hot
 def _launch(
     n: int, photon: int, photons: int, seed: Any, sources: Array, shares: Array, layers: Array, f: Array,
@@ -246,14 +275,13 @@ def _launch(
     for k in range(3):
         f[k * LANES + n] = row[1 + k] + x * row[4 + k] + y * row[7 + k] + z * row[10 + k]
         f[(UX + k) * LANES + n] = u * row[4 + k] + v * row[7 + k] + w * row[10 + k]
-    layer[n] = np.int64(row[16])
     weight[n] = row[17]
     sums[LAUNCHED] += row[17]
-    f[FREE * LANES + n] = layers[layer[n], 2]
+    _enter(n, np.int64(row[16]), layers, f, layer)
     f[LEFT * LANES + n], f[HIT * LANES + n], f[SCATTER * LANES + n], f[G * LANES + n] = ONE, ZERO, ZERO, ZERO
 
 
-@_hot
+@_within
 def _escape(n: int, axis: int, up: bool, f: Array, weight: Array, sums: Array) -> None:
     """Tally a photon that leaves the box."""
     w = weight[n]
@@ -270,15 +298,15 @@ def _escape(n: int, axis: int, up: bool, f: Array, weight: Array, sums: Array) -
         sums[DIRECT_ABOVE] += direct
 
 
-@_hot
-def _face_ahead(n: int, bounds: Array, low: float, high: float, f: Array) -> tuple[int, float, float]:
+@_within
+def _face_ahead(n: int, bounds: Array, f: Array) -> tuple[int, float, float]:
     """Axis, distance and place of the first face of the layer's box on the way."""
     axis, nearest, place = 0, FAR, ZERO
     for k in range(3):
         u = f[(UX + k) * LANES + n]
         if u == ZERO:
             continue
-        a, b = (low, high) if k == 2 else (bounds[k, 0], bounds[k, 1])
+        a, b = (f[LOW * LANES + n], f[HIGH * LANES + n]) if k == 2 else (bounds[k, 0], bounds[k, 1])
         face = b if u > ZERO else a
         d = max((face - f[k * LANES + n]) / u, ZERO)
         if d < nearest:
@@ -286,18 +314,21 @@ def _face_ahead(n: int, bounds: Array, low: float, high: float, f: Array) -> tup
     return axis, nearest, place
 
 
-@_hot
+@_within
 def _cross(
     n: int, bounds: Array, layers: Array, indices: Array, f: Array, weight: Array, layer: Array, sums: Array
 ) -> bool:
     """Bring a photon to the face it meets: reflected, refracted into the next layer, or out (True)."""
     here = layer[n]
-    axis, d, place = _face_ahead(n, bounds, layers[here, 0], layers[here, 1], f)
+    f[SCATTER * LANES + n] = ZERO
+    axis, d, place = _face_ahead(n, bounds, f)
+    f[LEFT * LANES + n] -= min(d, f[STEP * LANES + n]) * f[RATE * LANES + n]
+    if f[LEFT * LANES + n] <= ZERO:
+        sums[LATE] += weight[n]
+        return True
     for k in range(3):
         f[k * LANES + n] += d * f[(UX + k) * LANES + n]
     f[axis * LANES + n] = place
-    f[LEFT * LANES + n] -= d * layers[here, 3]
-    f[SCATTER * LANES + n] = ZERO
     u = f[(UX + axis) * LANES + n]
     there = here if axis < 2 else (here + 1 if u > ZERO else here - 1)
     n1, n2 = indices[here + 1], indices[-1] if axis < 2 else indices[there + 1]
@@ -312,121 +343,92 @@ def _cross(
         for k in range(2):
             f[(UX + k) * LANES + n] *= np.float32(n1 / n2)
         f[UZ * LANES + n] = np.float32(np.copysign(cosine, u))
-    layer[n] = there
-    f[FREE * LANES + n] = layers[there, 2]
+    _enter(n, there, layers, f, layer)
     return False
 
 
-@_hot
-def _collide(
-    n: int, media: Array, optics: Array, faces: tuple[Array, Array, Array], starts: tuple[Array, Array, Array],
-    scale: Array, f: Array, weight: Array, layer: Array, streams: Array, fluence: Array, sums: Array,
-    roulette: float, chance: float,
-) -> bool:  # fmt: skip
-    """Tally, absorb, choose whether to scatter, play roulette; True when the photon ends."""
-    f[n], f[LANES + n], f[2 * LANES + n] = f[PX * LANES + n], f[PY * LANES + n], f[PZ * LANES + n]
-    i = _cell(f[n], faces[0], scale[0, 0], scale[0, 1], starts[0])
-    j = _cell(f[LANES + n], faces[1], scale[1, 0], scale[1, 1], starts[1])
-    k = _cell(f[2 * LANES + n], faces[2], scale[2, 0], scale[2, 1], starts[2])
-    row = optics[layer[n], media[i, j, k]]
-    w = weight[n]
-    fluence[i, j, k] += w * row[3]
-    w -= w * row[0]
-    sums[COLLISIONS] += 1.0
-    on = ONE if f[SPARE * LANES + n] < row[1] else ZERO
-    f[SCATTER * LANES + n] = on
-    f[G * LANES + n] = np.float32(row[2])
-    f[HIT * LANES + n] = max(f[HIT * LANES + n], on)
-    weight[n] = w
-    if w >= roulette:
-        return False
+@_within
+def _survives(n: int, w: float, streams: Array, weight: Array, sums: Array, chance: float) -> bool:
+    """Roulette of a light photon: it goes on with more weight, or ends; what that adds and takes is summed."""
     if w > 0.0 and _uniform(streams, n) < chance:
         sums[GAIN] += w / chance - w
         weight[n] = w / chance
-        return False
+        return True
     sums[LOSS] += w
-    return True
+    return False
 
 
-@_hot
+@_within
 def _settle(
-    bounds: Array, layers: Array, indices: Array, media: Array, optics: Array,
-    faces: tuple[Array, Array, Array], starts: tuple[Array, Array, Array], scale: Array, f: Array, weight: Array,
-    layer: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance: float,
-    sources: Array, shares: Array, photons: int, seed: Any, coming: int, last: int,
-) -> tuple[int, int]:  # fmt: skip
-    """Collision or face of every lane; ended photons make room for the next. Next photon, lanes that ended idle."""
-    idle = 0
+    bounds: Array, layers: Array, indices: Array, media: Array, optics: Array, f: Array, weight: Array, layer: Array,
+    cells: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance: float, ended: Array,
+) -> int:  # fmt: skip
+    """Collision or face of every lane: tally, absorb, choose whether to scatter; fills and counts ``ended``."""
+    count = 0
+    collisions = 0
     for n in range(LANES):
         here = layer[n]
-        if here < 0:
-            continue
-        x, y, z = f[PX * LANES + n], f[PY * LANES + n], f[PZ * LANES + n]
-        inside = (
-            (x >= bounds[0, 0]) & (x <= bounds[0, 1]) & (y >= bounds[1, 0]) & (y <= bounds[1, 1])
-            & (z >= layers[here, 0]) & (z <= layers[here, 1])
-        )  # fmt: skip
-        late = inside and f[LEFT * LANES + n] <= f[STEP * LANES + n] * layers[here, 3]
-        if late or f[LEFT * LANES + n] <= ZERO:
-            sums[LATE] += weight[n]
-            ended = True
-        elif inside:
-            f[LEFT * LANES + n] -= f[STEP * LANES + n] * layers[here, 3]
-            ended = _collide(
-                n, media, optics, faces, starts, scale, f, weight, layer, streams, fluence, sums, roulette,
-                chance,
-            )  # fmt: skip
+        cell = cells[n]
+        if cell >= 0:
+            row = optics[here, media[cell]]
+            w = weight[n]
+            fluence[cell] += w * row[3]
+            w -= w * row[0]
+            weight[n] = w
+            on = ONE if f[SPARE * LANES + n] < np.float32(row[1]) else ZERO
+            f[SCATTER * LANES + n] = on
+            f[G * LANES + n] = np.float32(row[2])
+            f[HIT * LANES + n] = max(f[HIT * LANES + n], on)
+            collisions += 1
+            gone = w < roulette and not _survives(n, w, streams, weight, sums, chance)
         else:
-            ended = _cross(n, bounds, layers, indices, f, weight, layer, sums)
-        if ended:
-            if coming < last:
-                _launch(n, coming, photons, seed, sources, shares, layers, f, streams, weight, layer, sums)
-                coming += 1
-            else:
-                layer[n] = -1
-                f[FREE * LANES + n] = ZERO
-                f[SCATTER * LANES + n] = ZERO
-                idle += 1
-    return coming, idle
+            gone = here >= 0 and _cross(n, bounds, layers, indices, f, weight, layer, sums)
+        if gone:
+            ended[count] = n
+            count += 1
+    sums[COLLISIONS] += collisions
+    return count
 
 
 @_hot
 def _trace_block(
     first: int, last: int, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers: Array,
-    indices: Array, media: Array, optics: Array, faces: tuple[Array, Array, Array],
-    starts: tuple[Array, Array, Array], scale: Array, roulette: float, chance: float, fluence: Array,
-    sums: Array,
+    indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette: float,
+    chance: float, fluence: Array, sums: Array,
 ) -> None:  # fmt: skip
-    """All photons of one block, a packet at a time."""
+    """All photons of one block, a packet at a time; ended photons make room for the next."""
     f = np.zeros(ROWS * LANES, np.float32)
-    bits = np.zeros(4 * LANES, np.int32)
+    bits, cells = np.zeros(4 * LANES, np.int32), np.zeros(LANES, np.int32)
     streams = np.ones(2 * LANES, np.uint64)
     weight = np.zeros(LANES, np.float64)
-    layer = np.full(LANES, -1, np.int64)
-    coming, active = first, 0
-    for n in range(LANES):
-        f[UZ * LANES + n] = ONE
-        if coming < last:
-            _launch(n, coming, photons, seed, sources, shares, layers, f, streams, weight, layer, sums)
-            coming += 1
-            active += 1
+    layer, ended = np.full(LANES, -1, np.int64), np.arange(LANES)
+    f[UZ * LANES : (UZ + 1) * LANES] = ONE
+    coming, count, active = first, LANES, LANES
     while active > 0:
+        for m in range(count):
+            n = ended[m]
+            if coming < last:
+                _launch(n, coming, photons, seed, sources, shares, layers, f, streams, weight, layer, sums)
+                coming += 1
+            else:
+                # An idle lane stands still beyond the time gate: no collision, no face.
+                layer[n], f[FREE * LANES + n], f[LEFT * LANES + n] = -1, ZERO, -ONE
+                f[SCATTER * LANES + n] = ZERO
+                active -= 1
         _draw_all(streams, bits)
-        _fly(f, bits)
-        coming, idle = _settle(
-            bounds, layers, indices, media, optics, faces, starts, scale, f, weight, layer, streams, fluence,
-            sums, roulette, chance, sources, shares, photons, seed, coming, last,
+        _fly(f, bits, bounds, scale, starts, faces, cells)
+        count = _settle(
+            bounds, layers, indices, media, optics, f, weight, layer, cells, streams, fluence, sums, roulette,
+            chance, ended,
         )  # fmt: skip
-        active -= idle
         _scatter(f, bits)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
 def trace(
     edges: Array, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers: Array,
-    indices: Array, media: Array, optics: Array, faces: tuple[Array, Array, Array],
-    starts: tuple[Array, Array, Array], scale: Array, roulette: float, chance: float, fluence: Array,
-    sums: Array,
+    indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette: float,
+    chance: float, fluence: Array, sums: Array,
 ) -> None:  # fmt: skip
     """Trace photons ``edges[b]`` to ``edges[b + 1]`` of every block b into ``fluence[b]`` and ``sums[b]``.
 
@@ -436,11 +438,11 @@ def trace(
         bounds: (2, 2) float32 outer faces in x and y. layers: (m, 4) float32: low and high z face, mean free path
             to the next tentative collision, and share of the time gate a metre takes.
         indices: (m + 3,) refractive index above, of every layer, below, and beside.
-        media: (nx, ny, nz) uint16. optics: (m, media, 4) float64: absorbed share of a tentative collision,
-            share of the rest that scatters, g, and mean free path (weight times it is fluence times volume).
-        faces: of the cells, float32. starts: cell at the low end of each even bin. scale: (3, 2) low end and bins
-            a metre.
-        fluence: (blocks, nx, ny, nz), sums: (blocks, 12), both float64, added to.
+        media: (cells,) uint16. optics: (m, media, 4) float64: absorbed share of a tentative collision, share of
+            the rest that scatters, g, and mean free path (weight times it is fluence times volume).
+        faces: (3, most faces + 1) float32 of the cells, FAR beyond the last inner one. starts: (3, most bins)
+            int32 cell at the low end of each even bin. scale: (3, 4) float32 low end, bins a metre, last bin, cells.
+        fluence: (blocks, cells), sums: (blocks, 12), both float64, added to.
     """
     for b in prange(len(edges) - 1):
         _trace_block(
