@@ -42,9 +42,13 @@ class Medium:
     g: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.absorption >= 0 and self.scattering >= 0 and np.isfinite(self.absorption + self.scattering)):
+        if not (
+            self.absorption >= 0 and self.scattering >= 0 and np.isfinite(self.absorption + self.scattering)
+        ):
             raise InputError(
-                "absorption and scattering are at least 0", where="medium", found=(self.absorption, self.scattering)
+                "absorption and scattering are at least 0",
+                where="medium",
+                found=(self.absorption, self.scattering),
             )
         if not -1 < self.g < 1:
             raise InputError("anisotropy lies between -1 and 1", where="medium", found=self.g)
@@ -87,9 +91,13 @@ class LightBox:
     def __post_init__(self) -> None:
         shape = tuple(len(f) - 1 for f in self.faces)
         if self.media.shape != shape:
-            raise InputError("media must have one value a cell", where="light", found=self.media.shape, allowed=shape)
+            raise InputError(
+                "media must have one value a cell", where="light", found=self.media.shape, allowed=shape
+            )
         if int(self.media.max()) >= len(self.optics):
-            raise InputError("a cell's medium is not among the optics", where="light", found=int(self.media.max()))
+            raise InputError(
+                "a cell's medium is not among the optics", where="light", found=int(self.media.max())
+            )
         if len(self.planes) != len(self.indices) + 1 or any(np.diff(self.planes) <= 0):
             raise InputError("planes rise, one more than layers", where="light", found=self.planes)
         if min(*self.indices, self.above, self.below, self.beside) < 1:
@@ -152,7 +160,9 @@ class Play:
         if not 1 <= self.photons <= 10**11:
             raise InputError("number of photons", found=self.photons, allowed="1 to 1e11")
         if not 0 < self.chance < 1 or not 0 <= self.least < 1:
-            raise InputError("roulette", found=(self.least, self.chance), allowed="least 0 to 1, chance between 0 and 1")
+            raise InputError(
+                "roulette", found=(self.least, self.chance), allowed="least 0 to 1, chance between 0 and 1"
+            )
 
 
 def specular(n1: float, n2: float) -> float:
@@ -184,11 +194,22 @@ def shine(box: LightBox, sources: Sequence[LightSource], play: Play, *, entering
     try:
         if play.threads is not None:
             set_num_threads(play.threads)
-        trace(edges, play.photons, np.uint64(play.seed), *arrays, float(play.least), float(play.chance), fluence, sums)
+        trace(
+            edges,
+            play.photons,
+            np.uint64(play.seed),
+            *arrays,
+            float(play.least),
+            float(play.chance),
+            fluence,
+            sums,
+        )
     finally:
         set_num_threads(before)
     elapsed = time.perf_counter() - began
-    return _collected(box, play, entering, fluence.sum(axis=0).reshape(box.media.shape), sums.sum(axis=0), elapsed)
+    return _collected(
+        box, play, entering, fluence.sum(axis=0).reshape(box.media.shape), sums.sum(axis=0), elapsed
+    )
 
 
 def _blocks(cells: int, photons: int) -> int:
@@ -196,7 +217,9 @@ def _blocks(cells: int, photons: int) -> int:
     return int(np.clip(photons // 32768, 8, min(MOST_BLOCKS, max(8, TALLY_BYTES // (8 * cells)))))
 
 
-def _collected(box: LightBox, play: Play, entering: float, fluence: Array, sums: Array, elapsed: float) -> Light:
+def _collected(
+    box: LightBox, play: Play, entering: float, fluence: Array, sums: Array, elapsed: float
+) -> Light:
     from neurolysis.physics import light_kernel as kernel
 
     count = play.photons
@@ -263,7 +286,9 @@ def _arrays(box: LightBox, sources: Sequence[LightSource], play: Play, entering:
     )
 
 
-def _cell_tables(faces: tuple[Array, Array, Array]) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+def _cell_tables(
+    faces: tuple[Array, Array, Array],
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """Tables that find a cell: bins' cells (3, most bins), faces (3, most faces), and scales (3, 4)."""
     bins = [_bins(f) for f in faces]
     starts = np.zeros((3, max(len(b[0]) for b in bins)), np.int32)
@@ -283,7 +308,9 @@ def _layer_tables(box: LightBox, play: Play) -> tuple[NDArray[np.float32], Array
     optics = np.zeros((len(box.indices), len(box.optics), 4))
     absorption = np.array([m.absorption for m in box.optics])
     scattering = np.array([m.scattering for m in box.optics])
-    for number, (low, high, index) in enumerate(zip(box.planes[:-1], box.planes[1:], box.indices, strict=True)):
+    for number, (low, high, index) in enumerate(
+        zip(box.planes[:-1], box.planes[1:], box.indices, strict=True)
+    ):
         present = np.unique(box.media[:, :, (z > low) & (z < high)])
         most = float((absorption + scattering)[present].max()) if len(present) else 0.0
         free = 1.0 / most if most > 0 else OPEN
@@ -306,7 +333,9 @@ def _source_rows(box: LightBox, sources: Sequence[LightSource], weight: float) -
     for row, source in zip(rows, sources, strict=True):
         _require_inside(box, source)
         x, y, axis = _frame(np.array(source.axis, float))
-        layer = int(np.clip(np.searchsorted(box.planes, source.origin[2], side="right") - 1, 0, len(box.indices) - 1))
+        layer = int(
+            np.clip(np.searchsorted(box.planes, source.origin[2], side="right") - 1, 0, len(box.indices) - 1)
+        )
         row[:] = (
             KINDS[source.kind], *source.origin, *x, *y, *axis, source.radius, source.sine, source.length, layer,
             weight,
@@ -340,7 +369,9 @@ def _bins(faces: Array) -> tuple[NDArray[np.int32], float, float]:
     low, high = float(inner[0]), float(inner[-1])
     count = int(np.ceil((high - low) / np.diff(inner).min() * 1.001))
     if count > MOST_BINS:
-        raise InputError("cells differ too much in size", where="light", found=f"1 to {count}", allowed=MOST_BINS)
+        raise InputError(
+            "cells differ too much in size", where="light", found=f"1 to {count}", allowed=MOST_BINS
+        )
     edges = low + (high - low) / count * np.arange(count)
     slack = 1e-4 * (high - low) / count
     cells = np.searchsorted(faces, edges - slack, side="right") - 1

@@ -44,7 +44,11 @@ QUARTER_TURN = np.float32(np.pi / 2)
 LN2 = np.float32(np.log(2))
 ROOT_HALF_BITS = np.int32(0x3F3504F3)
 """Bits of sqrt(1/2): mantissas are taken between it and sqrt(2)."""
-GOLDEN, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+GOLDEN, MIX_1, MIX_2 = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xBF58476D1CE4E5B9),
+    np.uint64(0x94D049BB133111EB),
+)
 BITS_31 = np.uint64(33)
 LOW_31 = np.uint64(0x7FFFFFFF)
 
@@ -83,7 +87,9 @@ def log_single(u: float) -> float:
     m = _as_float(np.int32(bits - np.int32(exponent << np.int32(23))))
     t = (m - ONE) / (m + ONE)
     q = t * t
-    series = ONE + q * (np.float32(1 / 3) + q * (np.float32(1 / 5) + q * (np.float32(1 / 7) + q * np.float32(1 / 9))))
+    series = ONE + q * (
+        np.float32(1 / 3) + q * (np.float32(1 / 5) + q * (np.float32(1 / 7) + q * np.float32(1 / 9)))
+    )
     return np.float32(exponent) * LN2 + TWO * t * series
 
 
@@ -92,8 +98,17 @@ def sin_cos_turn(v: float) -> tuple[float, float]:
     """Sine and cosine of a turn's share ``v`` from -1/2 to 1/2: Taylor of a quarter of the angle, doubled twice."""
     x = QUARTER_TURN * v
     q = x * x
-    s = x * (ONE + q * (np.float32(-1 / 6) + q * (np.float32(1 / 120) + q * (np.float32(-1 / 5040) + q * np.float32(1 / 362880)))))
-    c = ONE + q * (np.float32(-1 / 2) + q * (np.float32(1 / 24) + q * (np.float32(-1 / 720) + q * np.float32(1 / 40320))))
+    s = x * (
+        ONE
+        + q
+        * (
+            np.float32(-1 / 6)
+            + q * (np.float32(1 / 120) + q * (np.float32(-1 / 5040) + q * np.float32(1 / 362880)))
+        )
+    )
+    c = ONE + q * (
+        np.float32(-1 / 2) + q * (np.float32(1 / 24) + q * (np.float32(-1 / 720) + q * np.float32(1 / 40320)))
+    )
     s, c = TWO * s * c, ONE - TWO * s * s
     return TWO * s * c, ONE - TWO * s * s
 
@@ -137,7 +152,9 @@ def _bin(x: float, low: float, inverse: float, last: float) -> int:
 
 
 @_within
-def _fly(f: Array, bits: Array, bounds: Array, scale: Array, starts: Array, faces: Array, cells: Array) -> None:
+def _fly(
+    f: Array, bits: Array, bounds: Array, scale: Array, starts: Array, faces: Array, cells: Array
+) -> None:
     """Steps to the next tentative collision; the cell there, or -1 where a face or the time gate comes first.
 
     ``starts`` and ``faces`` hold one row an axis. A bin holds at most one face, so that one comparison finds the

@@ -37,7 +37,9 @@ def _numbers(options: Mapping[str, Any], name: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError("not numbers", where=f"--{name}", found=text, allowed="numbers, commas between") from None
+        raise InputError(
+            "not numbers", where=f"--{name}", found=text, allowed="numbers, commas between"
+        ) from None
 
 
 def layers_of(options: Mapping[str, Any]) -> list[dict[str, float]]:
@@ -50,7 +52,9 @@ def layers_of(options: Mapping[str, Any]) -> list[dict[str, float]]:
     count = max(len(values) for values in columns.values())
     for name, values in columns.items():
         if len(values) not in (1, count):
-            raise InputError("one number, or one a layer", where=f"--{name}", found=len(values), allowed=(1, count))
+            raise InputError(
+                "one number, or one a layer", where=f"--{name}", found=len(values), allowed=(1, count)
+            )
         columns[name] = values * (count // len(values))
     _check(columns)
     return [{name: values[k] for name, values in columns.items()} for k in range(count)]
@@ -67,7 +71,9 @@ def _check(columns: Mapping[str, list[float]]) -> None:
         low, high = RANGES[name]
         for value in values:
             if not low <= value <= high:
-                raise InputError("out of range", where=f"--{name}", found=value, allowed=f"{low:g} to {high:g}")
+                raise InputError(
+                    "out of range", where=f"--{name}", found=value, allowed=f"{low:g} to {high:g}"
+                )
     if any(math.isinf(t) for t in columns["thickness-cm"][:-1]):
         raise InputError("only the last layer may be a half space", where="--thickness-cm")
 
@@ -83,7 +89,9 @@ def slab(layers: list[dict[str, float]], above: float, below: float) -> LightBox
     cells = np.arange(len(layers), dtype=np.uint16).reshape(1, 1, -1)
     indices = tuple(row["n"] for row in layers)
     last = below if np.isfinite(depth[-1]) else indices[-1]
-    return LightBox((wide, wide, planes), cells, media, tuple(planes.tolist()), indices, above, last, indices[0])
+    return LightBox(
+        (wide, wide, planes), cells, media, tuple(planes.tolist()), indices, above, last, indices[0]
+    )
 
 
 def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: Progress) -> dict[str, Any]:
@@ -91,7 +99,9 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
     from neurolysis.physics.light import LightSource, Play, shine, specular
 
     if changes:
-        raise UnknownNameError("no property to set", where="--set", found=sorted(changes), allowed=LAYER_OPTIONS)
+        raise UnknownNameError(
+            "no property to set", where="--set", found=sorted(changes), allowed=LAYER_OPTIONS
+        )
     layers = layers_of(options)
     above = float(options["n-above"])
     box = slab(layers, above, float(options["n-below"]))
@@ -105,7 +115,10 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
     shine(box, [start], Play(64, play.seed, play.least, threads=play.threads))
     light = shine(box, [start], play, entering=specular(above, layers[0]["n"]))
     progress(1.0, "done")
-    return {"case": {"layers": layers, "n_above": above, "n_below": box.below, "seed": play.seed}, **report(light)}
+    return {
+        "case": {"layers": layers, "n_above": above, "n_below": box.below, "seed": play.seed},
+        **report(light),
+    }
 
 
 def report(light: Light) -> dict[str, Any]:

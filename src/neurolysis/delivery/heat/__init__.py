@@ -1,0 +1,1 @@
+"""What techniques that heat tissue share: tissue on the grid, damage and boiling constants, sizes and energy."""
