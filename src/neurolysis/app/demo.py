@@ -9,7 +9,7 @@ from neurolysis.app.plan_case import PlannedFiles, plan_case
 from neurolysis.delivery.technique import Progress, silent
 from neurolysis.errors import UnknownNameError
 
-DEMOS = {"medial-branch": "demo", "celiac": "celiac", "phenol": "phenol"}
+DEMOS = {"medial-branch": "demo", "celiac": "celiac", "phenol": "phenol", "light": "light"}
 """Shipped cases by name, with their folders; the first is shown when none is named."""
 
 

@@ -36,7 +36,7 @@ def plan(
 
 def demo(
     name: Annotated[
-        str, typer.Argument(help="medial-branch, celiac or phenol; an unknown name lists all.")
+        str, typer.Argument(help="medial-branch, celiac, phenol or light; an unknown name lists all.")
     ] = "medial-branch",
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and plan.json.")] = Path(
         "neurolysis-demo"

@@ -1,4 +1,4 @@
-"""Optics of tissue in the near infrared: what was read, how far sources disagree, and what stands for what."""
+"""Optics of tissue in the near infrared: what was read, how sources disagree, what stands for what."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def spectrum(wavelength_nm: float) -> Spectrum:
     if abs(nearest - wavelength_nm) > reach:
         allowed = [f"{known} nm, {reach} nm either way" for known in wavelengths_nm()]
         raise UnknownNameError(
-            "no optical coefficient was read near this wavelength", found=f"{wavelength_nm:g} nm", allowed=allowed
+            "no optical coefficient was read near this wavelength",
+            found=f"{wavelength_nm:g} nm",
+            allowed=allowed,
         )
     return _assumed(nearest, data) if nearest in data["assumed"] else _read(nearest, data)
 

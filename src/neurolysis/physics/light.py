@@ -1,8 +1,9 @@
-"""Photon transport in a block of cells: what light a source leaves where. SI units, weights per launched photon.
+"""Photon transport in a block of cells: what light a source leaves where. SI units.
 
 The cells are those of the heat solver's own graded grid, so that absorbed power needs no resampling.
-Refraction and reflection happen at flat faces square to z between layers of different refractive index, and at the
-box's outer faces; tissues within a layer share its index, as steps between cells are no smooth surface.
+Refraction and reflection happen at flat faces square to z between layers of different refractive index, and
+at the box's outer faces; tissues within a layer share its index, as steps between cells are no smooth
+surface.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ OPEN = 1e30
 """Faces this far away (m) are never met."""
 TALLY_BYTES = 256e6
 """Memory that the blocks' own tallies may take."""
+CLEAR = 1e-12
+"""A medium with fewer interactions a metre counts as clear."""
 MOST_BLOCKS = 64
 MOST_BINS = 65536
 BALANCE = 1e-6
@@ -75,8 +78,8 @@ class LightSource:
 class LightBox:
     """Cells (nx, ny, nz) of media between faces (m); layers between ``planes`` of z, each with an index.
 
-    ``faces`` may end at +-OPEN. ``planes`` (m + 1,) begin and end at the outer z faces; ``indices`` (m,) of the
-    layers, ``above`` (low z), ``below`` and ``beside`` of what lies outside.
+    ``faces`` may end at +-OPEN. ``planes`` (m + 1,) begin and end at the outer z faces; ``indices`` (m,) of
+    the layers, ``above`` (low z), ``below`` and ``beside`` of what lies outside.
     """
 
     faces: tuple[Array, Array, Array]
@@ -108,9 +111,10 @@ class LightBox:
 class Light:
     """What became of the launched power, as shares of it.
 
-    ``fluence`` (m-2 per watt launched, at cell volumes ``volumes``): fluence rate per power; ``absorbed`` share a
-    cell. ``above``, ``below``, ``sides`` left the box, ``direct_above``, ``direct_below`` of them unscattered;
-    ``specular`` was reflected where it enters. ``gain``, ``loss``: of the roulette. ``late``: past the time gate.
+    ``fluence`` (m-2 per watt launched, at cell volumes ``volumes``): fluence rate per power; ``absorbed``
+    share a cell. ``above``, ``below``, ``sides`` left the box, ``direct_above``, ``direct_below`` of them
+    unscattered; ``specular`` was reflected where it enters. ``gain``, ``loss``: of the roulette. ``late``:
+    past the time gate.
     """
 
     fluence: Array
@@ -144,7 +148,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Play:
-    """How photons are played: their number, the seed, roulette below ``least`` weight with ``chance`` to go on.
+    """How photons are played: number, seed, roulette below ``least`` weight with ``chance`` to go on.
 
     ``gate_s`` ends photons after this time of flight; None never does.
     """
@@ -213,7 +217,7 @@ def shine(box: LightBox, sources: Sequence[LightSource], play: Play, *, entering
 
 
 def _blocks(cells: int, photons: int) -> int:
-    """Number of blocks: from the problem alone, never from the machine. Few photons do not pay many tallies."""
+    """Number of blocks: from the problem alone, never from the machine."""
     return int(np.clip(photons // 32768, 8, min(MOST_BLOCKS, max(8, TALLY_BYTES // (8 * cells)))))
 
 
@@ -302,7 +306,7 @@ def _cell_tables(
 
 
 def _layer_tables(box: LightBox, play: Play) -> tuple[NDArray[np.float32], Array]:
-    """Per layer: z faces, free path of tentative collisions, share of the time gate a metre; per medium: optics."""
+    """Per layer: z faces, free path, share of the time gate a metre; per layer and medium: optics."""
     z = 0.5 * (box.faces[2][1:] + box.faces[2][:-1])
     layers = np.zeros((len(box.indices), 4))
     optics = np.zeros((len(box.indices), len(box.optics), 4))
@@ -313,10 +317,10 @@ def _layer_tables(box: LightBox, play: Play) -> tuple[NDArray[np.float32], Array
     ):
         present = np.unique(box.media[:, :, (z > low) & (z < high)])
         most = float((absorption + scattering)[present].max()) if len(present) else 0.0
-        free = 1.0 / most if most > 0 else OPEN
+        free = 1.0 / most if most > CLEAR else OPEN
         rate = index / (LIGHT_SPEED * play.gate_s) if play.gate_s else 0.0
         layers[number] = low, high, free, rate
-        if most > 0:
+        if most > CLEAR:
             rest = np.maximum(most - absorption, 1e-300)
             optics[number, :, 0] = absorption / most
             optics[number, :, 1] = scattering / rest

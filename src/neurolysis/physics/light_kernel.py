@@ -3,8 +3,8 @@
 A photon flies to its next tentative collision with the largest interaction coefficient of its layer
 (Woodcock's null collisions), so that no cell face has to be looked for; there it leaves the absorbed share
 of its weight, and scatters, by Henyey-Greenstein, or flies on. Flat faces between layers and the box's outer
-faces refract and reflect (Fresnel). Lanes of a packet are worked in stages whose loops the compiler turns into
-vector instructions; only the stage that looks up cells goes lane by lane.
+faces refract and reflect (Fresnel). Lanes of a packet are worked in stages whose loops the compiler turns
+into vector instructions; only the stage that looks up cells goes lane by lane.
 
 What a photon does depends on its number and the seed alone. A block of photons has tallies of its own, and
 blocks are added in their order, so a result does not depend on the number of threads.
@@ -32,8 +32,9 @@ ROWS = 16
 ABOVE, BELOW, SIDES, ABOVE_SQUARES, BELOW_SQUARES, DIRECT_ABOVE, DIRECT_BELOW = range(7)
 GAIN, LOSS, LATE, COLLISIONS, LAUNCHED = range(7, 12)
 SUMS = 12
-"""Sums of a block: weight out of the low and high z face and of the sides, squares of the first two, unscattered
-parts of the first two, roulette gain and loss, weight past the time gate, collisions, weight launched."""
+"""Sums of a block: weight out of the low and high z face and of the sides, squares of the first two,
+unscattered parts of the first two, roulette gain and loss, weight past the time gate, collisions, weight
+launched."""
 
 BEAM, DIFFUSER, POINT = 0, 1, 2
 """Kinds of source: a disc that emits into a cone, a cylinder's side that emits as its cosine, a point."""
@@ -53,7 +54,7 @@ BITS_31 = np.uint64(33)
 LOW_31 = np.uint64(0x7FFFFFFF)
 
 _hot = njit(fastmath=True, cache=True, error_model="numpy")
-"""Divisions as in NumPy: a check for zero in a loop would keep it from being turned into vector instructions."""
+"""Divisions as in NumPy: a check for zero would keep a loop from becoming vector instructions."""
 
 _within = njit(fastmath=True, cache=True, error_model="numpy", forceinline=True)
 """Compiled into its caller: to hand over a dozen arrays costs more than most of what these do."""
@@ -81,7 +82,7 @@ def _as_float(context: Any, value: Any) -> Any:
 
 @_within
 def log_single(u: float) -> float:
-    """Natural logarithm of a positive normal float32: exponent, and 2 atanh((m - 1) / (m + 1)) of the mantissa."""
+    """Natural logarithm of a normal float32: exponent, and 2 atanh((m - 1) / (m + 1)) of the mantissa."""
     bits = _as_bits(u)
     exponent = np.int32(bits - ROOT_HALF_BITS) >> np.int32(23)
     m = _as_float(np.int32(bits - np.int32(exponent << np.int32(23))))
@@ -95,7 +96,7 @@ def log_single(u: float) -> float:
 
 @_within
 def sin_cos_turn(v: float) -> tuple[float, float]:
-    """Sine and cosine of a turn's share ``v`` from -1/2 to 1/2: Taylor of a quarter of the angle, doubled twice."""
+    """Sine and cosine of a turn's share from -1/2 to 1/2: Taylor of a quarter angle, doubled twice."""
     x = QUARTER_TURN * v
     q = x * x
     s = x * (
@@ -157,8 +158,8 @@ def _fly(
 ) -> None:
     """Steps to the next tentative collision; the cell there, or -1 where a face or the time gate comes first.
 
-    ``starts`` and ``faces`` hold one row an axis. A bin holds at most one face, so that one comparison finds the
-    cell: the one at the bin's low end or the next.
+    ``starts`` and ``faces`` hold one row an axis. A bin holds at most one face, so that one comparison
+    finds the cell: the one at the bin's low end or the next.
     """
     x0, x1, y0, y1 = bounds[0, 0], bounds[0, 1], bounds[1, 0], bounds[1, 1]
     lx, ix, bx, ly, iy, by = scale[0, 0], scale[0, 1], scale[0, 2], scale[1, 0], scale[1, 1], scale[1, 2]
@@ -366,7 +367,7 @@ def _cross(
 
 @_within
 def _survives(n: int, w: float, streams: Array, weight: Array, sums: Array, chance: float) -> bool:
-    """Roulette of a light photon: it goes on with more weight, or ends; what that adds and takes is summed."""
+    """Roulette of a weak photon: it goes on with more weight, or ends; both are summed."""
     if w > 0.0 and _uniform(streams, n) < chance:
         sums[GAIN] += w / chance - w
         weight[n] = w / chance
@@ -377,10 +378,11 @@ def _survives(n: int, w: float, streams: Array, weight: Array, sums: Array, chan
 
 @_within
 def _settle(
-    bounds: Array, layers: Array, indices: Array, media: Array, optics: Array, f: Array, weight: Array, layer: Array,
-    cells: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance: float, ended: Array,
+    bounds: Array, layers: Array, indices: Array, media: Array, optics: Array, f: Array, weight: Array,
+    layer: Array, cells: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance: float,
+    ended: Array,
 ) -> int:  # fmt: skip
-    """Collision or face of every lane: tally, absorb, choose whether to scatter; fills and counts ``ended``."""
+    """Collision or face of every lane: tally, absorb, scatter or not; fills and counts ``ended``."""
     count = 0
     collisions = 0
     for n in range(LANES):
@@ -409,9 +411,9 @@ def _settle(
 
 @_hot
 def _trace_block(
-    first: int, last: int, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers: Array,
-    indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette: float,
-    chance: float, fluence: Array, sums: Array,
+    first: int, last: int, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers:
+    Array, indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette:
+    float, chance: float, fluence: Array, sums: Array,
 ) -> None:  # fmt: skip
     """All photons of one block, a packet at a time; ended photons make room for the next."""
     f = np.zeros(ROWS * LANES, np.float32)
@@ -450,15 +452,19 @@ def trace(
     """Trace photons ``edges[b]`` to ``edges[b + 1]`` of every block b into ``fluence[b]`` and ``sums[b]``.
 
     Args:
-        sources: (n, 18) float64: kind, origin, three unit vectors of its frame (x, y, axis), radius, sine of the
+        sources: (n, 18) float64: kind, origin, three unit vectors of its frame (x, y, axis), radius, sine
+        of the
             half cone, length, layer, weight. shares: (n,) cumulative shares of the power.
-        bounds: (2, 2) float32 outer faces in x and y. layers: (m, 4) float32: low and high z face, mean free path
+        bounds: (2, 2) float32 outer faces in x and y. layers: (m, 4) float32: low and high z face, mean
+        free path
             to the next tentative collision, and share of the time gate a metre takes.
         indices: (m + 3,) refractive index above, of every layer, below, and beside.
-        media: (cells,) uint16. optics: (m, media, 4) float64: absorbed share of a tentative collision, share of
+        media: (cells,) uint16. optics: (m, media, 4) float64: absorbed share of a tentative collision,
+        share of
             the rest that scatters, g, and mean free path (weight times it is fluence times volume).
         faces: (3, most faces + 1) float32 of the cells, FAR beyond the last inner one. starts: (3, most bins)
-            int32 cell at the low end of each even bin. scale: (3, 4) float32 low end, bins a metre, last bin, cells.
+            int32 cell at the low end of each even bin. scale: (3, 4) float32 low end, bins a metre, last
+            bin, cells.
         fluence: (blocks, cells), sums: (blocks, 12), both float64, added to.
     """
     for b in prange(len(edges) - 1):

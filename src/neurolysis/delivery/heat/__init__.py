@@ -1,1 +1,1 @@
-"""What techniques that heat tissue share: tissue on the grid, damage and boiling constants, sizes and energy."""
+"""What techniques that heat tissue share: tissue on the grid, constants, sizes and energy."""

@@ -1,4 +1,4 @@
-"""What every heating reports: labelled fields, lesion sizes, the energy balance, what lies beyond the image."""
+"""What every heating reports: fields, lesion sizes, energy balance, what lies beyond the image."""
 
 from __future__ import annotations
 

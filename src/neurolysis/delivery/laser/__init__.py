@@ -38,9 +38,13 @@ TECHNIQUE = Technique(
     summary=summary,
     assumptions=assumptions,
     charts=(
-        Chart("Temperature at the fibre's end", "°C", (("tip_temperature_c", "end of the first fibre"),)),
         Chart(
-            "Hottest tissue",
+            "Temperature at the fibre's end (cut off at 120 °C)",
+            "°C",
+            (("tip_temperature_c", "end of the first fibre"),),
+        ),
+        Chart(
+            "Hottest tissue (cut off at 120 °C)",
             "°C",
             (
                 ("hottest_shallow_c", "light stays near"),

@@ -1,4 +1,4 @@
-"""The bench ``light``: a wide plane slab of layers under a narrow beam, the problem that published tables solve."""
+"""The bench ``light``: plane layers under a narrow beam, the problem that published tables solve."""
 
 from __future__ import annotations
 
@@ -74,6 +74,13 @@ def _check(columns: Mapping[str, list[float]]) -> None:
                 raise InputError(
                     "out of range", where=f"--{name}", found=value, allowed=f"{low:g} to {high:g}"
                 )
+    if math.isinf(columns["thickness-cm"][-1]) and columns["mua-per-cm"][-1] < 1e-6:
+        raise InputError(
+            "light in a half space that does not absorb never ends",
+            where="--mua-per-cm",
+            found=columns["mua-per-cm"][-1],
+            allowed="1e-6 or more",
+        )
     if any(math.isinf(t) for t in columns["thickness-cm"][:-1]):
         raise InputError("only the last layer may be a half space", where="--thickness-cm")
 

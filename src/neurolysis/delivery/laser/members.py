@@ -29,8 +29,8 @@ PER_M = 1000.0
 class Optics:
     """One member's optics, SI: absorption, reduced scattering (1/m) and g of every tissue, and their changes.
 
-    ``scattering_ratio`` and ``absorption_ratio`` hold when fully coagulated; ``char_share`` of the light is left in
-    the carbonised layer.
+    ``scattering_ratio`` and ``absorption_ratio`` hold when fully coagulated; ``char_share`` of the light is
+    left in the carbonised layer.
     """
 
     absorption: tuple[float, ...]

@@ -97,8 +97,10 @@ def sources_of(frames: list[RigidTransform], protocol: LaserProtocol) -> tuple[L
     return tuple(found)
 
 
-def needle_rods(frames: list[RigidTransform], placements: tuple[Placement, ...], beyond_mm: float) -> tuple[Rod, ...]:
-    """The steel needles, which end ``beyond_mm`` behind the fibres' ends; the fibre itself counts as tissue."""
+def needle_rods(
+    frames: list[RigidTransform], placements: tuple[Placement, ...], beyond_mm: float
+) -> tuple[Rod, ...]:
+    """The steel needles, ending ``beyond_mm`` behind the fibres' ends; a fibre counts as tissue."""
     from neurolysis.physics.rods import Rod
 
     rods = []
@@ -164,7 +166,9 @@ def prepare(
     grid = build_grid(near, far, numerics)
     rods = needle_rods(frames, placements, protocol.fibre_beyond_needle_mm)
     sampled = tissue.sample(scene, grid, frame)
-    arrays = tissue.tissue_arrays(sampled, scene.properties, latent_j_per_m3=boiling.LATENT_HEAT_J_PER_M3.value)
+    arrays = tissue.tissue_arrays(
+        sampled, scene.properties, latent_j_per_m3=boiling.LATENT_HEAT_J_PER_M3.value
+    )
     boundary = Boundary(
         electric="grounded",
         temperature_c=scene.body_temperature_c,

@@ -15,10 +15,11 @@ Charring = Literal["never", "when_dry", "from_start"]
 class LaserProtocol(Protocol):
     """Light of one wavelength through one fibre a placement; the tip of a placement is the fibre's end.
 
-    ``power_w`` is what leaves each fibre while the light is on. ``pulsed``: on for ``pulse_ms`` at ``pulse_rate_hz``;
-    heat is averaged over the pulses. A bare fibre shines forwards into the cone of its numerical aperture, a
-    diffuser from its side over ``diffuser_length_mm`` behind its end. ``charring``: the tip stays clean, carbonises
-    once tissue at it has boiled dry, or is carbonised from the start; then part of the light is heat at the tip.
+    ``power_w`` is what leaves each fibre while the light is on. ``pulsed``: on for ``pulse_ms`` at
+    ``pulse_rate_hz``; heat is averaged over the pulses. A bare fibre shines forwards into the cone of its
+    numerical aperture, a diffuser from its side over ``diffuser_length_mm`` behind its end. ``charring``:
+    the tip stays clean, carbonises once tissue at it has boiled dry, or is carbonised from the start; then
+    part of the light is heat at the tip.
     """
 
     technique: Literal["laser"] = "laser"
@@ -35,7 +36,9 @@ class LaserProtocol(Protocol):
     diffuser_length_mm: float | None = Field(default=None, gt=0, le=40)
     fibre_beyond_needle_mm: float = Field(default=5.0, ge=0, le=60)
     charring: Charring = "when_dry"
-    photons: int = Field(default=50_000, ge=1000, le=10**8, description="traced at every renewal of the light")
+    photons: int = Field(
+        default=20_000, ge=1000, le=10**8, description="traced at every renewal of the light"
+    )
     seed: int = Field(default=1, ge=0, le=2**31)
 
     @model_validator(mode="after")

@@ -38,7 +38,8 @@ def notices(scene: Scene, plan: Plan) -> tuple[Notice, ...]:
             severity="info",
             code="lesion.grows",
             text=(
-                f"In canine brain lesions grew {growth.low:g} to {growth.high:g} times in days after light of 980 nm "
+                f"In canine brain lesions grew {growth.low:g} to {growth.high:g} times in days after "
+                f"light of 980 nm "
                 "(LL-13); growth after the treatment is not modelled."
             ),
             source=growth.source,
@@ -56,7 +57,8 @@ def notices(scene: Scene, plan: Plan) -> tuple[Notice, ...]:
 def _optics(protocol: LaserProtocol) -> Iterator[Notice]:
     found = spectrum(protocol.wavelength_nm)
     text = (
-        f"{disagreement()}: the lesion is shown three times (light that stays near the fibre, as printed, light that "
+        f"{disagreement()}: the lesion is shown three times (light that stays near the fibre, as "
+        f"printed, light that "
         f"goes far). Coefficients: {found.note}."
     )
     yield Notice(severity="warn", code="optics.disagree", text=text, source="lsn_pmc6366475_table_1")
@@ -69,7 +71,8 @@ def _charring(protocol: LaserProtocol) -> Iterator[Notice]:
     row = reading(CHARS_FROM_W)
     if protocol.charring == "from_start":
         text = (
-            "The tip is planned as carbonised from the start: part of the light is heat at the tip, so the lesion "
+            "The tip is planned as carbonised from the start: part of the light is heat at the tip, so "
+            "the lesion "
             "depends on the tip's state and hardly on tissue optics."
         )
         yield Notice(severity="warn", code="tip.charred_planned", text=text)
@@ -96,7 +99,9 @@ def summary(plan: Plan) -> tuple[tuple[str, str], ...]:
     protocol = recipe(plan)
     power = f"{protocol.power_w:g} W, continuous"
     if protocol.mode == "pulsed":
-        power = f"{protocol.power_w:g} W in pulses of {protocol.pulse_ms:g} ms at {protocol.pulse_rate_hz:g} Hz"
+        power = (
+            f"{protocol.power_w:g} W in pulses of {protocol.pulse_ms:g} ms at {protocol.pulse_rate_hz:g} Hz"
+        )
     tip = {"never": "stays clean", "when_dry": "carbonises once tissue boils dry", "from_start": "carbonised"}
     fibre = f"bare, core radius {protocol.core_radius_mm:g} mm, NA {protocol.numerical_aperture:g}"
     if protocol.emitter == "diffuser":
@@ -133,7 +138,7 @@ def assumptions(scene: Scene, plan: Plan) -> tuple[tuple[str, Quantity], ...]:
         ("numerical aperture and core of the fibre", _entered(protocol)),
         ("scattering of coagulated tissue", coagulated().scattering_ratio),
     ]
-    unsourced = dict((label, number) for label, number in found if number.basis == "assumption")
+    unsourced = {label: number for label, number in found if number.basis == "assumption"}
     return (*unsourced.items(), *boiling_assumptions())
 
 

@@ -23,7 +23,8 @@ MM = 1e-3
 class LaserBench(Value):
     """One fibre in one tissue, every number given. z points to the hub, the fibre's end lies at 0.
 
-    ``coagulated_*_ratio`` hold when fully coagulated; ``char_share`` of the light is heat at a carbonised end.
+    ``coagulated_*_ratio`` hold when fully coagulated; ``char_share`` of the light is heat at a carbonised
+    end.
     """
 
     schema_name: Literal["laser-bench"] = "laser-bench"
@@ -54,7 +55,7 @@ class LaserBench(Value):
     extent_mm: float = Field(default=40.0, ge=15, le=100)
     finest_mm: float = Field(default=0.3, gt=0.05, le=3)
     time_step_s: float = Field(default=1.0, gt=0, le=5)
-    photons: int = Field(default=50_000, ge=1000, le=10**8)
+    photons: int = Field(default=20_000, ge=1000, le=10**8)
     seed: int = Field(default=1, ge=0, le=2**31)
 
     @model_validator(mode="after")
@@ -65,7 +66,13 @@ class LaserBench(Value):
 
 
 OPTIONS = (
-    Option("wavelength-nm", float, "wavelength; one without coefficients lists those that have them", 980.0, unit="nm"),
+    Option(
+        "wavelength-nm",
+        float,
+        "wavelength; one without coefficients lists those that have them",
+        980.0,
+        unit="nm",
+    ),
     Option("power-w", float, "power that leaves the fibre while the light is on", unit="W"),
     Option("duration-s", float, "time of treatment", unit="s"),
     Option("duty", float, "share of time the light is on", 1.0),
@@ -73,10 +80,12 @@ OPTIONS = (
     Option("core-radius-mm", float, "radius of the core, or of the diffuser", 0.2, unit="mm"),
     Option("numerical-aperture", float, "of a bare fibre", 0.22),
     Option("diffuser-length-mm", float, "length of a diffuser", 10.0, unit="mm"),
-    Option("charring", str, "whether the tip carbonises", "when_dry", choices=("never", "when_dry", "from_start")),
+    Option(
+        "charring", str, "whether the tip carbonises", "when_dry", choices=("never", "when_dry", "from_start")
+    ),
     Option("tissue", str, "a tissue of the evidence base", "muscle"),
     Option("body-temperature-c", float, "temperature at the start, of blood and far away", 37.0, unit="°C"),
-    Option("photons", int, "photons traced at every renewal of the light", 50_000),
+    Option("photons", int, "photons traced at every renewal of the light", 20_000),
     Option("member", str, "which optics, or all three", "all", choices=("all", "shallow", "middle", "deep")),
 )
 
@@ -180,7 +189,11 @@ def _sources(case: LaserBench) -> tuple[Any, ...]:
 
     origin, radius = (0.0, 0.0, 0.0), case.core_radius_mm * MM
     if case.emitter == "diffuser":
-        return (LightSource("diffuser", origin, (0.0, 0.0, 1.0), radius=radius, length=case.diffuser_length_mm * MM),)
+        return (
+            LightSource(
+                "diffuser", origin, (0.0, 0.0, 1.0), radius=radius, length=case.diffuser_length_mm * MM
+            ),
+        )
     sine = case.numerical_aperture / case.refractive_index
     return (LightSource("beam", origin, (0.0, 0.0, -1.0), radius=radius, sine=sine),)
 
@@ -255,9 +268,9 @@ def lesions(bed: Bed, lit: Lit) -> dict[str, Any]:
     axes = tuple(axis.centres / MM for axis in bed.grid.axes)
     fields = fields_of_heat(lit.result, lit.first.absorbed, "")
     return {
-        c.id: size_of(axes, bed.grid.volumes * 1e9, np.asarray(fields[c.field].array, float), c, 0.0).model_dump(
-            mode="json", exclude={"criterion", "proximal_extent_mm"}
-        )
+        c.id: size_of(
+            axes, bed.grid.volumes * 1e9, np.asarray(fields[c.field].array, float), c, 0.0
+        ).model_dump(mode="json", exclude={"criterion", "proximal_extent_mm"})
         for c in lesion_criteria("plan")
     }
 
@@ -272,6 +285,7 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
     from neurolysis.evidence.optics import disagreement, spectrum
 
     _refuse_flat(options)
+    light = spectrum(float(options["wavelength-nm"]))
     chosen = MEMBERS if options["member"] == "all" else (str(options["member"]),)
     cases = {member: bench_of(options, changes, member) for member in chosen}
     found: dict[str, dict[str, Any]] = {}
@@ -285,14 +299,16 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
         "members": {name: {"lesion": run["lesion"], "light": run["light"]} for name, run in found.items()},
         "energy_balance_error": max(run["energy_balance_error"] for run in found.values()),
         "elapsed_s": sum(run["elapsed_s"] for run in found.values()),
-        "note": f"{disagreement()}: no single contour is right. {spectrum(float(options['wavelength-nm'])).note}",
+        "note": f"{disagreement()}: no single contour is right. Coefficients: {light.note}.",
         "case": cases[main].model_dump(mode="json"),
     }
 
 
 def _refuse_flat(options: Mapping[str, Any]) -> None:
     if options.get("axisymmetric"):
-        raise InputError("light is traced in three dimensions", where="--axisymmetric", allowed="leave it out")
+        raise InputError(
+            "light is traced in three dimensions", where="--axisymmetric", allowed="leave it out"
+        )
 
 
 def simulate_case(

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 LEVELS = 8
 """Steps from native to coagulated optics."""
 RENEW_ABOVE = 0.01
-"""Light is traced again once this share of the absorbed power lies in tissue whose coagulation has changed."""
+"""Light is traced again once tissue that absorbs this share has changed."""
 ROULETTE_BELOW = 1e-2
 UNLIMITED = 1e9
 
 
 @dataclass(frozen=True)
 class Bed:
-    """What all members share: the heat problem, tissue index per cell, sources, and cells of the fibres' ends.
+    """What all members share: heat problem, tissue per cell, sources, cells of the fibres' ends.
 
     ``tips`` flat cell indices (n, 8) and ``tip_weights`` spread the heat of a carbonised end.
     """
@@ -115,7 +115,9 @@ class Lamp:
         faces = tuple(axis.faces for axis in self.bed.grid.axes)
         media = (self.bed.tissue * (LEVELS + 1) + level).astype(np.uint16)
         planes = (float(faces[2][0]), float(faces[2][-1]))
-        box = LightBox((faces[0], faces[1], faces[2]), media, mixtures(self.optics), planes, (1.0,), 1.0, 1.0, 1.0)
+        box = LightBox(
+            (faces[0], faces[1], faces[2]), media, mixtures(self.optics), planes, (1.0,), 1.0, 1.0, 1.0
+        )
         play = Play(self.recipe.photons, self.recipe.seed + self.renewals, ROULETTE_BELOW)
         self.last = shine(box, self.bed.sources, play)
         self.first = self.first or self.last
@@ -149,8 +151,8 @@ def levels(ln_damage: FloatArray) -> NDArray[np.int64]:
 def mixtures(optics: Optics) -> tuple[Medium, ...]:
     """Media of every tissue at every level: tissue's scattering at its g, what coagulation adds as isotropic.
 
-    The extra scattering acts by its reduced coefficient alone, as light in coagulated tissue is diffuse within
-    a fraction of a millimetre; forward peaks there would only cost time.
+    The extra scattering acts by its reduced coefficient alone, as light in coagulated tissue is diffuse
+    within a fraction of a millimetre; forward peaks there would only cost time.
     """
     from neurolysis.physics.light import Medium
 

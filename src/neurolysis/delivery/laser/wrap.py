@@ -8,7 +8,13 @@ import numpy as np
 
 from neurolysis import __version__
 from neurolysis.delivery.heat import reactions
-from neurolysis.delivery.heat.measures import energy_of, fields_of_heat, outside_share, require_energy, size_of
+from neurolysis.delivery.heat.measures import (
+    energy_of,
+    fields_of_heat,
+    outside_share,
+    require_energy,
+    size_of,
+)
 from neurolysis.delivery.laser.members import MEMBERS, SUFFIX, WORDS, Member
 from neurolysis.delivery.laser.protocol import LaserProtocol
 from neurolysis.evidence.criteria import lesion_criteria
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 MEMBER_CRITERION = "isotherm_50c"
 """The criterion that is shown for all three members."""
 BOILS_C = 99.0
+SHOWN_C = 120.0
+"""Traces are cut off here: the model has no vapour and no crater, so more means nothing."""
 SERIES_UNITS = {
     "tip_temperature_c": "°C", "hottest_tissue_c": "°C", "hottest_shallow_c": "°C", "hottest_deep_c": "°C",
     "absorbed_w": "W", "absorbed_shallow_w": "W", "absorbed_deep_w": "W",
@@ -65,8 +73,18 @@ def fields_of(members: dict[Member, Lit], volumes: FloatArray) -> dict[str, Labe
     source = middle.first.absorbed / volumes
     fields = fields_of_heat(middle.result, source, "absorbed light for 1 W out of the fibres, at the start")
     rows: list[tuple[str, str, Any, str]] = [
-        ("light_per_mm2", "1/mm2", middle.last.fluence * 1e-6, "fluence rate for 1 W out of the fibres, at the end"),
-        ("coagulated_share", "1", middle.coagulated, "1 - exp(-Omega) of the coagulation kinetics, at the end"),
+        (
+            "light_per_mm2",
+            "1/mm2",
+            middle.last.fluence * 1e-6,
+            "fluence rate for 1 W out of the fibres, at the end",
+        ),
+        (
+            "coagulated_share",
+            "1",
+            middle.coagulated,
+            "1 - exp(-Omega) of the coagulation kinetics, at the end",
+        ),
     ]
     for member in ("shallow", "deep"):
         other = fields_of_heat(members[member].result, source, "")  # type: ignore[index]
@@ -75,7 +93,9 @@ def fields_of(members: dict[Member, Lit], volumes: FloatArray) -> dict[str, Labe
             text = f"{item.description}, {WORDS[member]}"  # type: ignore[index]
             rows.append((f"{_plain(name)}_{member}", item.unit, item.array, text))
     for name, unit, array, text in rows:
-        fields[name] = LabelledField(name=name, unit=unit, array=np.asarray(array, np.float32), description=text)
+        fields[name] = LabelledField(
+            name=name, unit=unit, array=np.asarray(array, np.float32), description=text
+        )
     return fields
 
 
@@ -85,14 +105,15 @@ def _plain(name: str) -> str:
 
 
 def series_of(members: dict[Member, Lit]) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Traces of the middle member, and hottest tissue and absorbed power of all, on the middle one's times."""
+    """Traces of the middle member, hottest tissue and absorbed power of all."""
     middle = members["middle"].result
     time = np.asarray(middle.time_s, float)
-    series = {"tip_temperature_c": np.asarray(middle.trace.sensors[:, 0], float)}
+    series = {"tip_temperature_c": np.minimum(np.asarray(middle.trace.sensors[:, 0], float), SHOWN_C)}
     for member, lit in members.items():
         tail = SUFFIX[member]
         own = np.asarray(lit.result.time_s, float)
-        series[f"hottest{tail}_c" if tail else "hottest_tissue_c"] = np.interp(time, own, lit.result.trace.hottest)
+        hottest = np.minimum(np.interp(time, own, lit.result.trace.hottest), SHOWN_C)
+        series[f"hottest{tail}_c" if tail else "hottest_tissue_c"] = hottest
         series[f"absorbed{tail}_w"] = np.interp(time, own, lit.result.trace.power)
     return time, series
 
@@ -142,6 +163,10 @@ def wrap(plan: Plan, protocol: LaserProtocol, prepared: Prepared, members: dict[
     )
 
 
+def _boiling(value: float) -> str:
+    return f"{value:.0f} °C" if value <= BOILS_C else "boils dry" if value > SHOWN_C else "boils"
+
+
 def _notices(
     protocol: LaserProtocol, members: dict[Member, Lit], energies: dict[Member, EnergyBalance]
 ) -> tuple[Notice, ...]:
@@ -152,21 +177,31 @@ def _notices(
         found.append(Notice(severity="stop", code="solver.energy", text=text, overridable=False))
     hottest = {member: float(members[member].result.trace.hottest.max()) for member in MEMBERS}
     if max(hottest.values()) > BOILS_C:
-        listed = ", ".join(f"{value:.0f} °C {WORDS[member]}" for member, value in hottest.items())
+        listed = ", ".join(f"{_boiling(value)} {WORDS[member]}" for member, value in hottest.items())
         text = (
-            f"Tissue at the tip reaches {listed}: it boils, dries and may char or be ablated. Above 100 °C the "
-            "model has steam as heat only: no water moves, nothing bursts and no crater forms."
+            f"Hottest tissue: {listed}. What boils dries and may char or be ablated; the model has the "
+            f"heat of steam "
+            "only: no water moves, nothing bursts, no crater forms, and temperatures above boiling mean "
+            "nothing."
         )
         found.append(Notice(severity="warn", code="tissue.boils", text=text))
-    charred = [f"{WORDS[m]} after {lit.charred_s:.0f} s" for m, lit in members.items() if lit.charred_s is not None]
+    charred = [
+        f"{WORDS[m]} after {lit.charred_s:.0f} s" for m, lit in members.items() if lit.charred_s is not None
+    ]
     if charred:
         text = (
-            f"The tip is taken as carbonised ({'; '.join(charred)}): part of the light becomes heat at the tip. "
+            f"The tip is taken as carbonised ({'; '.join(charred)}): part of the light becomes heat at "
+            f"the tip. "
             "When a tip really chars was not read; the switch at boiled-dry tissue is an assumption."
         )
-        found.append(Notice(severity="warn", code="tip.charred", text=text, source="lsn_pmc2834766_evla_carbonised"))
+        found.append(
+            Notice(severity="warn", code="tip.charred", text=text, source="lsn_pmc2834766_evla_carbonised")
+        )
     left = max(light_shares(lit)["left_the_box"] for lit in members.values())
     if left > 0.05:
-        text = f"Up to {100 * left:.0f} % of the light leaves the computed box; what it heats there is not shown."
+        text = (
+            f"Up to {100 * left:.0f} % of the light leaves the computed box; what "
+            f"it heats there is not shown."
+        )
         found.append(Notice(severity="warn", code="light.leaves_box", text=text))
     return tuple(found)
