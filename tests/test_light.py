@@ -349,7 +349,10 @@ def test_bad_boxes_and_sources_are_refused():
     wide = np.array([0.0, 1.0])
     with pytest.raises(InputError, match="among the optics"):
         LightBox((wide,) * 3, wrong, (Medium(1.0, 1.0),), (0.0, 1.0), (1.0,), 1.0, 1.0, 1.0)
-    with pytest.raises(UnknownNameError):
-        from neurolysis.app.simulate import simulate
 
+
+def test_the_bench_has_no_property_to_set():
+    from neurolysis.app.simulate import simulate
+
+    with pytest.raises(UnknownNameError, match="no property"):
         simulate("light", options(), ["x=1"])

@@ -163,7 +163,7 @@ def _assumed(wavelength: int, data: Mapping[str, Any]) -> Spectrum:
     ratio = quantity(rule["ratio"], {}, where)
 
     def raised(number: float | None, name: str, times: float | None) -> float:
-        return (number or 0.0) + rule["water_share"][name] * water * ((times or 1.0) - 1.0)
+        return float((number or 0.0) + rule["water_share"][name] * water * ((times or 1.0) - 1.0))
 
     tissues = {}
     for name, item in base.tissues.items():

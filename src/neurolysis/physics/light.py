@@ -186,13 +186,14 @@ def shine(box: LightBox, sources: Sequence[LightSource], play: Play, *, entering
     """
     from numba import get_num_threads, set_num_threads
 
-    from neurolysis.physics.light_kernel import SUMS, trace
+    from neurolysis.physics import light_kernel as kernel
 
     arrays = _arrays(box, sources, play, entering)
     blocks = _blocks(box.media.size, play.photons)
     edges = np.linspace(0, play.photons, blocks + 1).astype(np.int64)
     fluence = np.zeros((blocks, box.media.size))
-    sums = np.zeros((blocks, SUMS))
+    sums = np.zeros((blocks, kernel.SUMS))
+    trace: Any = kernel.trace
     before = get_num_threads()
     began = time.perf_counter()
     try:
@@ -341,8 +342,8 @@ def _source_rows(box: LightBox, sources: Sequence[LightSource], weight: float) -
             np.clip(np.searchsorted(box.planes, source.origin[2], side="right") - 1, 0, len(box.indices) - 1)
         )
         row[:] = (
-            KINDS[source.kind], *source.origin, *x, *y, *axis, source.radius, source.sine, source.length, layer,
-            weight,
+            KINDS[source.kind], *source.origin, *x, *y, *axis, source.radius, source.sine, source.length,
+            layer, weight,
         )  # fmt: skip
     return rows, shares / shares[-1]
 
@@ -374,7 +375,7 @@ def _bins(faces: Array) -> tuple[NDArray[np.int32], float, float]:
     count = int(np.ceil((high - low) / np.diff(inner).min() * 1.001))
     if count > MOST_BINS:
         raise InputError(
-            "cells differ too much in size", where="light", found=f"1 to {count}", allowed=MOST_BINS
+            "cells differ too much in size", where="light", found=f"1 to {count}", allowed=f"{MOST_BINS}"
         )
     edges = low + (high - low) / count * np.arange(count)
     slack = 1e-4 * (high - low) / count

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
@@ -80,12 +80,16 @@ def _as_float(context: Any, value: Any) -> Any:
     return types.float32(types.int32), make
 
 
+_bits_of: Any = _as_bits
+_float_of: Any = _as_float
+
+
 @_within
-def log_single(u: float) -> float:
+def log_single(u: Any) -> Any:
     """Natural logarithm of a normal float32: exponent, and 2 atanh((m - 1) / (m + 1)) of the mantissa."""
-    bits = _as_bits(u)
+    bits: Any = _bits_of(u)
     exponent = np.int32(bits - ROOT_HALF_BITS) >> np.int32(23)
-    m = _as_float(np.int32(bits - np.int32(exponent << np.int32(23))))
+    m = _float_of(np.int32(bits - np.int32(exponent << np.int32(23))))
     t = (m - ONE) / (m + ONE)
     q = t * t
     series = ONE + q * (
@@ -95,7 +99,7 @@ def log_single(u: float) -> float:
 
 
 @_within
-def sin_cos_turn(v: float) -> tuple[float, float]:
+def sin_cos_turn(v: Any) -> tuple[Any, Any]:
     """Sine and cosine of a turn's share from -1/2 to 1/2: Taylor of a quarter angle, doubled twice."""
     x = QUARTER_TURN * v
     q = x * x
@@ -148,7 +152,7 @@ def _draw_all(streams: Array, bits: Array) -> None:
 
 
 @_within
-def _bin(x: float, low: float, inverse: float, last: float) -> int:
+def _bin(x: Any, low: Any, inverse: Any, last: Any) -> Any:
     return np.int32(min(max((x - low) * inverse, ZERO), last))
 
 
@@ -175,8 +179,8 @@ def _fly(
         z = f[2 * LANES + n] + step * f[UZ * LANES + n]
         left = f[LEFT * LANES + n] - step * f[RATE * LANES + n]
         good = (
-            (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) & (z >= f[LOW * LANES + n]) & (z <= f[HIGH * LANES + n])
-            & (left > ZERO)
+            (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+            & (z >= f[LOW * LANES + n]) & (z <= f[HIGH * LANES + n]) & (left > ZERO)
         )  # fmt: skip
         p, q, r = _bin(x, lx, ix, bx), _bin(y, ly, iy, by), _bin(z, lz, iz, bz)
         i, j, k = starts[0, p], starts[1, q], starts[2, r]
@@ -273,7 +277,7 @@ def _start_of(row: Array, streams: Array, n: int) -> tuple[float, float, float, 
 
 
 @_within
-def _enter(n: int, here: int, layers: Array, f: Array, layer: Array) -> None:
+def _enter(n: int, here: Any, layers: Array, f: Array, layer: Array) -> None:
     """Take up a layer's numbers."""
     layer[n] = here
     f[LOW * LANES + n], f[HIGH * LANES + n] = layers[here, 0], layers[here, 1]
@@ -317,7 +321,7 @@ def _escape(n: int, axis: int, up: bool, f: Array, weight: Array, sums: Array) -
 
 
 @_within
-def _face_ahead(n: int, bounds: Array, f: Array) -> tuple[int, float, float]:
+def _face_ahead(n: int, bounds: Array, f: Array) -> tuple[int, Any, Any]:
     """Axis, distance and place of the first face of the layer's box on the way."""
     axis, nearest, place = 0, FAR, ZERO
     for k in range(3):
@@ -469,6 +473,6 @@ def trace(
     """
     for b in prange(len(edges) - 1):
         _trace_block(
-            edges[b], edges[b + 1], photons, seed, sources, shares, bounds, layers, indices, media, optics, faces,
-            starts, scale, roulette, chance, fluence[b], sums[b],
+            edges[b], edges[b + 1], photons, seed, sources, shares, bounds, layers, indices, media, optics,
+            faces, starts, scale, roulette, chance, fluence[b], sums[b],
         )  # fmt: skip

@@ -89,11 +89,11 @@ def sources_of(frames: list[RigidTransform], protocol: LaserProtocol) -> tuple[L
         radius = protocol.core_radius_mm * MM
         if protocol.emitter == "bare":
             axis = tuple((-to_hub).tolist())
-            found.append(LightSource("beam", origin, axis, radius=radius, sine=sine))  # type: ignore[arg-type]
+            found.append(LightSource("beam", origin, axis, radius=radius, sine=sine))
         else:
             axis = tuple(to_hub.tolist())
             length = protocol.length_mm * MM
-            found.append(LightSource("diffuser", origin, axis, radius=radius, length=length))  # type: ignore[arg-type]
+            found.append(LightSource("diffuser", origin, axis, radius=radius, length=length))
     return tuple(found)
 
 

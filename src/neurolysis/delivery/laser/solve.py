@@ -145,7 +145,8 @@ class Lamp:
 def levels(ln_damage: FloatArray) -> NDArray[np.int64]:
     """Coagulated share 1 - exp(-Omega) in steps of 1 / LEVELS."""
     share = -np.expm1(-np.exp(np.minimum(ln_damage, 3.0)))
-    return np.rint(LEVELS * share).astype(np.int64)
+    found: NDArray[np.int64] = np.rint(LEVELS * share).astype(np.int64)
+    return found
 
 
 def mixtures(optics: Optics) -> tuple[Medium, ...]:

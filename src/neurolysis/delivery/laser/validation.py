@@ -64,7 +64,7 @@ def validate(progress: Progress) -> Sequence[ValidationRow]:
     rows = []
     for number, item in enumerate(LIGHT_ROWS):
         progress(0.3 * number / len(LIGHT_ROWS), item[0])
-        rows.append(_light_row(*item))
+        rows.append(_light_row(*item, seed=number + 1))
     progress(0.3, "lesions")
     for number, make in enumerate((_charring_onset, _low_power, _charred_is_larger, *_rat_rows())):
         progress(0.3 + 0.14 * number, "lesions")
@@ -73,7 +73,7 @@ def validate(progress: Progress) -> Sequence[ValidationRow]:
 
 
 @cache
-def _shone(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def _shone(options: tuple[tuple[str, str], ...], seed: int) -> dict[str, Any]:
     from neurolysis.delivery.laser.light_bench import report
     from neurolysis.physics.light import LightSource, Play, shine, specular
 
@@ -81,14 +81,19 @@ def _shone(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     box = slab(layers, 1.0, 1.0)
     found = report(
         shine(
-            box, [LightSource("beam", (0.0, 0.0, 0.0))], Play(PHOTONS), entering=specular(1.0, layers[0]["n"])
+            box,
+            [LightSource("beam", (0.0, 0.0, 0.0))],
+            Play(PHOTONS, seed),
+            entering=specular(1.0, layers[0]["n"]),
         )
     )
     return {**found, "reflectance_diffuse": found["reflectance_total"] - found["reflectance_specular"]}
 
 
-def _light_row(id: str, quantity: str, options: Mapping[str, str], printed_error: float) -> ValidationRow:
-    found = _shone(tuple(options.items()))
+def _light_row(
+    id: str, quantity: str, options: Mapping[str, str], printed_error: float, *, seed: int
+) -> ValidationRow:
+    found = _shone(tuple(options.items()), seed)
     row = reading(id)
     value, target = found[quantity], row.middle()
     own = found["standard_error_transmittance" if "trans" in quantity else "standard_error_reflectance"]
@@ -133,6 +138,8 @@ def _verdict(fits: Sequence[bool]) -> Verdict:
     return "pass" if all(fits) else "cannot say" if any(fits) else "fail"
 
 
+DRY_C = 101.0
+"""Above this all water of a cell has become steam (the boiling range ends here)."""
 BENCH_C = 21.0
 """Where a bench experiment's start was not read."""
 
@@ -148,50 +155,55 @@ def _hottest(run: Mapping[str, Any]) -> float:
     return float(max(run["trace"]["hottest_tissue_c"]))
 
 
+def _dries(run: Mapping[str, Any]) -> bool:
+    return _hottest(run) > DRY_C
+
+
 def _charring_onset() -> ValidationRow:
     row = reading("LL-01")
     runs = {power: _ex_vivo(power, 500.0) for power in (1.0, 2.0)}
-    fits = [_hottest(runs[2.0][m]) > 101.0 >= _hottest(runs[1.0][m]) for m in MEMBERS]
     shown = {
-        f"{power:g} W, {m}": "boils dry"
-        if _hottest(runs[power][m]) > 101
-        else f"{_hottest(runs[power][m]):.0f} °C"
-        for power in runs
-        for m in MEMBERS
+        f"{power:g} W, {m}": "boils dry" if _dries(run) else f"{_hottest(run):.0f} °C"
+        for power, members in runs.items()
+        for m, run in members.items()
     }
+    holds = any(map(_dries, runs[2.0].values())) and not all(map(_dries, runs[1.0].values()))
     return ValidationRow(
         id="LL-01",
         source=row.source,
         quantity="onset of charring at the tip, bovine muscle ex vivo, 1064 nm",
         measured="from 2 W and 500 s on; none at 1 W",
         simulated=shown,
-        criterion="tissue boils dry within 500 s at 2 W and not at 1 W; pass if in every member",
-        verdict="cannot say" if any(fits) else "fail",
-        reason=(
-            "fibre, starting temperature and what charring means in temperature "
-            "were not read: a bare fibre of "
-            "0.2 mm radius, 21 °C and boiled-dry tissue stand for them"
-        ),
+        criterion="between the members lies one that boils dry within 500 s at 2 W and not at 1 W",
+        verdict="cannot say" if holds else "fail",
+        reason="fibre, start and what charring means in temperature were not read: a bare fibre "
+        "of 0.2 mm radius, 21 °C and boiled-dry tissue stand for them",
     )
 
 
 def _low_power() -> ValidationRow:
     row = reading("LL-02")
-    runs = _ex_vivo(1.0, 1000.0)
-    sizes = {m: run["lesion"]["isotherm_50c"]["width_mm"] for m, run in runs.items()}
-    fits = [size > 10.0 and _hottest(runs[m]) <= 101.0 for m, size in sizes.items()]
+    runs = {f"{w:g} W, {m}": run for w in (1.0, 1.5) for m, run in _ex_vivo(w, 1000.0).items()}
+    sizes = {name: run["lesion"]["isotherm_50c"]["width_mm"] for name, run in runs.items()}
+    holds = any(size > 10.0 and not _dries(runs[name]) for name, size in sizes.items())
     return ValidationRow(
         id="LL-02",
         source=row.source,
-        quantity="width of the 50 °C isotherm after 1000 s at 1 W, bovine muscle ex vivo",
+        quantity="width of the 50 °C isotherm after 1000 s, bovine muscle ex vivo, 1064 nm",
         measured="more than 10 mm without charring takes at least 1000 s",
         simulated={
-            m: f"{size:.1f} mm, hottest {min(_hottest(runs[m]), 101):.0f} °C" for m, size in sizes.items()
+            name: f"{size:.1f} mm, {'boils dry' if _dries(runs[name]) else 'not boiled'}"
+            for name, size in sizes.items()
         },
-        criterion="above 10 mm and not boiled dry; cannot say if in some member only",
-        verdict="cannot say" if any(fits) else "fail",
-        reason="fibre and the criterion of the lesion's edge were not read",
+        criterion="some power below the onset of charring gives more than 10 mm without boiling dry",
+        verdict="cannot say" if holds else "fail",
+        reason="power, fibre and the edge of the lesion were not read: 1 and 1.5 W, a bare fibre of "
+        "0.2 mm radius and 50 °C stand for them",
     )
+
+
+def _volume(run: Mapping[str, Any]) -> float:
+    return float(run["lesion"]["isotherm_50c"]["volume_mm3"])
 
 
 def _charred_is_larger() -> ValidationRow:

@@ -59,9 +59,9 @@ def criteria_of() -> tuple[LesionCriterion, ...]:
     for member in ("shallow", "deep"):
         found.append(
             base.replace(
-                id=f"{base.id}{SUFFIX[member]}",  # type: ignore[index]
-                label=f"{base.label}, {WORDS[member]}",  # type: ignore[index]
-                field=f"{base.field}{SUFFIX[member]}",  # type: ignore[index]
+                id=f"{base.id}{SUFFIX[member]}",
+                label=f"{base.label}, {WORDS[member]}",
+                field=f"{base.field}{SUFFIX[member]}",
             )
         )
     return tuple(found)
@@ -87,10 +87,10 @@ def fields_of(members: dict[Member, Lit], volumes: FloatArray) -> dict[str, Labe
         ),
     ]
     for member in ("shallow", "deep"):
-        other = fields_of_heat(members[member].result, source, "")  # type: ignore[index]
+        other = fields_of_heat(members[member].result, source, "")
         for name in ("peak_temperature_c", f"log_damage_{reactions.NERVE_KINETICS}", "cem43_min"):
             item = other[name]
-            text = f"{item.description}, {WORDS[member]}"  # type: ignore[index]
+            text = f"{item.description}, {WORDS[member]}"
             rows.append((f"{_plain(name)}_{member}", item.unit, item.array, text))
     for name, unit, array, text in rows:
         fields[name] = LabelledField(
