@@ -39,7 +39,8 @@ from neurolysis.scene import Scene, TissueMap
 COARSE = Numerics(finest_mm=0.6, extent_mm=16.0, cooldown_to_c=None)
 PLAIN = {
     "power_w": 0.8, "duration_s": 16.0, "char_share": 0.44, "absorption_per_mm": 0.05,
-    "reduced_scattering_per_mm": 0.6, "thermal_conductivity_w_per_m_k": 0.5, "heat_capacity_j_per_m3_k": 3.7e6,
+    "reduced_scattering_per_mm": 0.6, "thermal_conductivity_w_per_m_k": 0.5,
+    "heat_capacity_j_per_m3_k": 3.7e6,
     "blood_heat_capacity_j_per_m3_k": 3.8e6, "finest_mm": 0.6, "extent_mm": 16.0, "charring": "never",
     "photons": 4000,
 }  # fmt: skip
