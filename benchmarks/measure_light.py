@@ -1,9 +1,11 @@
 """Measure photon transport on the 'cube60' problem of MCX: ours on one and more threads, and MCXCL on a CPU.
 
-python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--peer-python PATH] [--page FILE]
+python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--peer-python PATH] [--plan] [--page FILE]
 
 cube60: 60 x 60 x 60 voxels of 1 mm, absorption 0.005 and scattering 1 per mm, g 0.01, n 1.37, a pencil beam
 onto the middle of one face, nothing reflected at faces, photons followed for 5 ns, no roulette.
+
+--plan also measures the demonstration placement (seconds, memory) and how a bench run grows with photons and cells.
 
 The peer's interpreter needs pmcxcl, intel-opencl-rt, intel-cmplr-lib-rt and tbb from the package index, a
 folder with a file ``intel.icd`` that holds the path of ``libintelocl.so``, and in its environment
@@ -19,6 +21,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -94,6 +97,75 @@ def peer(python, photons, rounds):
     return json.loads(lines[0][6:]) if lines else {"error": (done.stderr or done.stdout)[-400:]}
 
 
+DEMO = """
+import json, resource, sys, tempfile, time
+from pathlib import Path
+from neurolysis.app.demo import run_demo
+began = time.perf_counter()
+run_demo(Path(tempfile.mkdtemp()) / "out", "light")
+usage = resource.getrusage(resource.RUSAGE_SELF)
+print("RESULT" + json.dumps({"wall_s": time.perf_counter() - began, "cpu_s": usage.ru_utime + usage.ru_stime,
+    "memory_mib": usage.ru_maxrss / 1024}))
+"""
+
+
+def plan():
+    """Seconds and memory of the demonstration in a process of its own, twice: compiling, and compiled."""
+    rows = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", DEMO], capture_output=True, text=True, check=True)
+        rows.append(json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT"))[6:]))
+    return rows
+
+
+def growth():
+    """Seconds of one 30 s run in muscle, 1.5 W, against photons and against cells."""
+    from neurolysis.delivery.laser.simulate import bench_of, run_bench
+    from neurolysis.delivery.technique import silent, technique
+
+    base = {option.name: option.default for option in technique("laser").options}
+    base |= {"power-w": 1.5, "duration-s": 30.0}
+    rows = []
+    for photons, finest in ((5_000, 0.3), (20_000, 0.3), (80_000, 0.3), (20_000, 0.6), (20_000, 0.2)):
+        case = bench_of({**base, "photons": photons}, {"finest_mm": str(finest)}, "middle")
+        run_bench(case.replace(duration_s=1.0), silent)
+        bed, lit = run_bench(case, silent)
+        rows.append(
+            {
+                "photons": photons,
+                "cells": int(bed.grid.volumes.size),
+                "seconds": lit.result.elapsed_s,
+                "light_seconds": lit.light_s,
+                "renewals": lit.renewals,
+            }
+        )
+    return rows
+
+
+def plan_text(found):
+    """The part of the page on whole plans."""
+    if "plan" not in found:
+        return ""
+    first, second = found["plan"]
+    rows = "\n".join(
+        f"| {row['photons']:,} | {row['cells']:,} | {row['renewals']} | {row['light_seconds']:.1f} | "
+        f"{row['seconds']:.1f} |"
+        for row in found["growth"]
+    )
+    return f"""
+## A whole plan
+
+The demonstration `light` (three members, report and print): {second["wall_s"]:.0f} s ({first["wall_s"]:.0f} s where \
+everything had to be compiled), {second["cpu_s"]:.0f} s of processor time, {second["memory_mib"]:.0f} MiB.
+
+One member in muscle, 1.5 W for 30 s:
+
+| photons a renewal | cells | renewals | light, s | light and heat, s |
+|---|---|---|---|---|
+{rows}
+"""
+
+
 def page(found):
     """The figures as a page."""
     rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()] + (
@@ -131,7 +203,7 @@ under the beam. Ours makes {one["collisions_per_photon"]:.0f} tentative collisio
 faces, so light is tallied where it collides and not along its way. Per millisecond of processor time,
 whatever else the machine does, one thread of ours traces {statistics.median(one["photons_per_cpu_ms"]):.0f}
 photons.
-"""
+{plan_text(found)}"""
 
 
 def main():
@@ -141,6 +213,7 @@ def main():
     parser.add_argument("--photons", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer-python")
+    parser.add_argument("--plan", action="store_true")
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     from numba import config
@@ -151,6 +224,8 @@ def main():
         found["ours"][str(threads)] = ours(given.photons, given.rounds, threads)
     if given.peer_python:
         found["peer"] = peer(given.peer_python, given.photons, given.rounds)
+    if given.plan:
+        found["plan"], found["growth"] = plan(), growth()
     print(json.dumps(found, indent=2))
     if given.page:
         given.page.write_text(page(found), encoding="utf-8")

@@ -24,7 +24,8 @@ LEVELS = 8
 """Steps from native to coagulated optics."""
 RENEW_ABOVE = 0.01
 """Light is traced again once tissue that absorbs this share has changed."""
-ROULETTE_BELOW = 1e-2
+ROULETTE_BELOW = 0.05
+"""Weight below which a photon plays roulette: heat is smooth, so a few heavy late photons do no harm."""
 UNLIMITED = 1e9
 
 
