@@ -16,6 +16,7 @@ from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.readings import reading
 from neurolysis.physics.grid import graded_faces
 from neurolysis.physics.light import LightBox, LightSource, Medium, Play, shine, specular
+from tests.plain_light import plain
 
 DOWN = LightSource("beam", (0.0, 0.0, 0.0))
 THREE = {"mua-per-cm": "1,1,2", "mus-per-cm": "100,10,10", "g": "0.9,0,0.7", "n": "1.37",
@@ -82,6 +83,19 @@ def test_three_layers_are_those_of_the_established_program():
     for name, layer in rows.items():
         assert light.absorbed.ravel()[layer] == pytest.approx(reading(name).number, abs=2.5e-3)
     assert found["absorbed"] == pytest.approx(reading("LB-16").number, abs=2.5e-3)
+
+
+@pytest.mark.verify
+def test_three_layers_agree_with_a_second_program():
+    """The printed sample runs disagree with each other in transmittance; a program of another make decides."""
+    layers = layers_of(THREE)
+    columns = [np.array([row[name] for row in layers]) for name in ("mua-per-cm", "mus-per-cm", "g")]
+    faces = np.concatenate([[0.0], np.cumsum([row["thickness-cm"] for row in layers])])
+    back, through, error, kept = plain(1_000_000, *columns, faces, 1.37, 5)
+    light = shine(slab(layers, 1.0, 1.0), [DOWN], Play(1_000_000, seed=6), entering=specular(1.0, 1.37))
+    assert light.below == pytest.approx(through, abs=3.5 * math.hypot(error, light.error_below))
+    assert light.above == pytest.approx(back, abs=3.5 * math.hypot(light.error_above, light.error_above))
+    assert light.absorbed.sum() == pytest.approx(kept, abs=1.5e-3)
 
 
 @pytest.mark.parametrize("albedo", [0.5, 0.9, 0.99])
