@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.plain_light import plain
 
 from neurolysis.cli import run
 from neurolysis.delivery.laser.light_bench import layers_of, report, slab
@@ -16,7 +17,6 @@ from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.readings import reading
 from neurolysis.physics.grid import graded_faces
 from neurolysis.physics.light import LightBox, LightSource, Medium, Play, shine, specular
-from tests.plain_light import plain
 
 DOWN = LightSource("beam", (0.0, 0.0, 0.0))
 THREE = {"mua-per-cm": "1,1,2", "mus-per-cm": "100,10,10", "g": "0.9,0,0.7", "n": "1.37",
@@ -87,7 +87,7 @@ def test_three_layers_are_those_of_the_established_program():
 
 @pytest.mark.verify
 def test_three_layers_agree_with_a_second_program():
-    """The printed sample runs disagree with each other in transmittance; a program of another make decides."""
+    """The printed sample runs disagree with each other in transmittance; another program decides."""
     layers = layers_of(THREE)
     columns = [np.array([row[name] for row in layers]) for name in ("mua-per-cm", "mus-per-cm", "g")]
     faces = np.concatenate([[0.0], np.cumsum([row["thickness-cm"] for row in layers])])
@@ -167,7 +167,7 @@ def test_absorbed_light_spreads_by_the_exact_mean_square_distance(g):
 
 
 def test_deep_fluence_decays_as_the_manual_says():
-    """Semi-infinite, mua 0.1, mus 100 per cm, g 0.9: decay 1.73 per cm (LB-25)."""
+    """Half space, mua 0.1, mus 100 per cm, g 0.9: decay 1.73 per cm (LB-25)."""
     z = np.concatenate([np.linspace(0, 0.02, 41), [0.05, 0.1]])
     wide = np.array([-1e30, 1e30])
     media = np.zeros((1, 1, len(z) - 1), np.uint16)
