@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from neurolysis.delivery.radiofrequency import reactions
+from neurolysis.delivery.heat import reactions
 from neurolysis.physics.damage import NOTHING, accumulate_cem, accumulate_damage, ln_rate_integral
 from neurolysis.physics.problem import Damage
 

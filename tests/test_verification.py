@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from neurolysis.delivery.radiofrequency import bench, geometry, phases, reactions
+from neurolysis.delivery.heat import reactions
+from neurolysis.delivery.radiofrequency import bench, geometry, phases
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.physics import linear, potential, treatment
 from neurolysis.physics.assemble import assemble

@@ -15,6 +15,7 @@ DEMOS = {
     "phenol": "phenol",
     "meralgia": "meralgia",
     "freezing": "freezing",
+    "light": "light",
 }
 """Shipped cases by name, with their folders; the first is shown when none is named."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from neurolysis.app.files import read_json
 from neurolysis.approval import RESEARCH_USE
-from neurolysis.delivery.technique import Option, Progress, Technique, silent, technique
+from neurolysis.delivery.technique import Bench, Option, Progress, Technique, silent, simulable, technique
 from neurolysis.errors import InputError, UnknownNameError
 
 
@@ -20,10 +20,10 @@ def simulate(
     axisymmetric: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Simulate technique ``name`` with option values.
+    """Simulate technique or bench ``name`` with option values.
 
     Args:
-        name: a registered technique.
+        name: a registered technique, or one of its benches.
         values: option name to value; an option left at None takes its default.
         settings: ``name=value`` texts, each replacing one property.
         axisymmetric: solve in (r, z) where the technique can.
@@ -36,7 +36,7 @@ def simulate(
         UnknownNameError: the technique, an option's choice, or a property.
         InputError: an option that is missing, or a value out of range.
     """
-    item = technique(name)
+    item = simulable(name)
     overrides = read_settings(settings)
     complete = complete_values(item, values)
     found = item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
@@ -59,8 +59,8 @@ def simulate_file(
     return {**found, "research_use": RESEARCH_USE}
 
 
-def complete_values(item: Technique, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of every option of a technique: as given, else the default.
+def complete_values(item: Technique | Bench, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of every option of a technique or bench: as given, else the default.
 
     Raises:
         InputError: listing the options that must be given; UnknownNameError: a choice.

@@ -36,7 +36,10 @@ def plan(
 
 def demo(
     name: Annotated[
-        str, typer.Argument(help="medial-branch, celiac, phenol or freezing; an unknown name lists all.")
+        str,
+        typer.Argument(
+            help="medial-branch, celiac, phenol, freezing, light or meralgia; an unknown name lists all."
+        ),
     ] = "medial-branch",
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and plan.json.")] = Path(
         "neurolysis-demo"

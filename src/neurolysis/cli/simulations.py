@@ -1,4 +1,4 @@
-"""The command ``simulate``: one sub-command a registered technique, made from its record."""
+"""The command ``simulate``: one sub-command a registered technique or bench, made from its record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurolysis.cli.reply import Json, Reply, progress_bar
 from neurolysis.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from neurolysis.delivery.technique import Option, Technique
+    from neurolysis.delivery.technique import Bench, Option, Technique
 
 
 def register(app: typer.Typer) -> None:
@@ -26,21 +26,23 @@ class TechniqueGroup(TyperGroup):
     """One sub-command a registered technique, made from its record only when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the registered techniques, and the local anaesthetic."""
-        from neurolysis.delivery.technique import techniques
-
-        return sorted([*techniques(), ANESTHETIC])
+        """Names of the registered techniques and their benches, and the local anaesthetic."""
+        return sorted([*_known(), ANESTHETIC])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The sub-command of one technique; an unknown name is an error that lists all."""
-        from neurolysis.delivery.technique import techniques
-
         if cmd_name == ANESTHETIC:
             return typer.main.get_command(_anesthetic)
-        known = techniques()
+        known = _known()
         if cmd_name not in known:
             raise UnknownNameError("unknown technique", found=cmd_name, allowed=self.list_commands(ctx))
         return _technique_command(known[cmd_name])
+
+
+def _known() -> dict[str, Technique | Bench]:
+    from neurolysis.delivery.technique import benches, techniques
+
+    return {**benches(), **techniques()}
 
 
 simulations = typer.Typer(cls=TechniqueGroup, rich_markup_mode=None)
@@ -49,9 +51,7 @@ simulations = typer.Typer(cls=TechniqueGroup, rich_markup_mode=None)
 @simulations.callback(invoke_without_command=True)
 def _simulations(context: typer.Context, json_: Json = False) -> None:
     if context.invoked_subcommand is None:
-        from neurolysis.delivery.technique import techniques
-
-        raise UnknownNameError("unknown technique", found="", allowed=sorted([*techniques(), ANESTHETIC]))
+        raise UnknownNameError("unknown technique", found="", allowed=sorted([*_known(), ANESTHETIC]))
 
 
 ANESTHETIC = "anesthetic"
@@ -87,17 +87,19 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace one property; repeatable.")
 ]
 COMMON = {"case": CaseFile, "axisymmetric": Axisymmetric, "set": Settings, "json_": Json}
+BENCH_COMMON = {"set": Settings, "json_": Json}
 COMMON_DEFAULTS = {"case": None, "axisymmetric": False, "set": None, "json_": False}
 
 
-def _technique_command(item: Technique) -> Any:
-    """The command of one technique, its options made from its :class:`Option` records."""
+def _technique_command(item: Technique | Bench) -> Any:
+    """The command of one technique or bench, its options made from its :class:`Option` records."""
+    common_options = COMMON if hasattr(item, "simulate_case") else BENCH_COMMON
     names = {option.name.replace("-", "_"): option.name for option in item.options}
     kinds: dict[str, Any] = dict(zip(names, map(_option_kind, item.options), strict=True))
-    kinds.update(COMMON)
+    kinds.update(common_options)
 
     def command(**values: Any) -> Reply:
-        common = {name: values.pop(name) for name in COMMON}
+        common = COMMON_DEFAULTS | {name: values.pop(name) for name in common_options}
         given = {names[name]: value for name, value in values.items() if value is not None}
         return _simulate(item.name, given, common)
 

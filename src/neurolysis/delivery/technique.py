@@ -87,6 +87,23 @@ class ValidationRow(Value):
 
 
 @dataclass(frozen=True)
+class Bench:
+    """A piece of physics that a technique rests on, run alone as ``neurolysis simulate NAME``.
+
+    Attributes:
+        name: the sub-command; no technique has the same.
+        title: what people read.
+        options: options of the command.
+        simulate: runs it from option values; returns plain data for ``--json``.
+    """
+
+    name: str
+    title: str
+    options: tuple[Option, ...]
+    simulate: Callable[[Mapping[str, Any], Mapping[str, str], Progress], dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Technique:
     """One way of treating a nerve.
 
@@ -106,6 +123,7 @@ class Technique:
         schemas: further published schemas, by name.
         line_charts: what the report draws along the target nerve.
         places_instrument: whether a plan needs placements; an open operation has none.
+        benches: pieces of its physics that can be run alone.
     """
 
     name: str
@@ -124,6 +142,7 @@ class Technique:
     default_numerics: Numerics = field(default_factory=Numerics)
     line_charts: tuple[LineChart, ...] = ()
     places_instrument: bool = True
+    benches: tuple[Bench, ...] = ()
 
 
 def techniques() -> dict[str, Technique]:
@@ -141,6 +160,19 @@ def techniques() -> dict[str, Technique]:
 def technique(name: str) -> Technique:
     """One technique; UnknownNameError lists the registered ones."""
     known = techniques()
+    if name not in known:
+        raise UnknownNameError("unknown technique", found=name, allowed=sorted(known))
+    return known[name]
+
+
+def benches() -> dict[str, Bench]:
+    """Every bench of every technique by name."""
+    return {bench.name: bench for item in techniques().values() for bench in item.benches}
+
+
+def simulable(name: str) -> Technique | Bench:
+    """What ``simulate`` can run under this name; UnknownNameError lists techniques and benches."""
+    known: dict[str, Technique | Bench] = {**benches(), **techniques()}
     if name not in known:
         raise UnknownNameError("unknown technique", found=name, allowed=sorted(known))
     return known[name]

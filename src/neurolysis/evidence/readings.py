@@ -1,7 +1,7 @@
-"""Readings on agents, anaesthetics, laser, surgery and nerve injury: what was read, row by row.
+"""Readings on agents, anaesthetics, light, surgery and nerve injury: what was read, row by row.
 
-Each table of :data:`TABLES` is the notes' own file, byte for byte. A value is a number where the source
-prints one, else the text as it stands ("0.364 / 0.344", "qualitative"): never a number made of it.
+Each table of ``reading_tables.yaml`` is the notes' own file, byte for byte. A value is a number where the
+source prints one, else the text as it stands ("0.364 / 0.344", "qualitative"): never a number made of it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from functools import cache
 from types import MappingProxyType
 
 from neurolysis.errors import InputError
-from neurolysis.evidence.store import DATA, pick, sources
+from neurolysis.evidence.store import DATA, load_yaml, pick, sources
 from neurolysis.quantity import Quantity, Value
 
-TABLES = {"injection_readings.csv": "inj_", "laser_surgery_readings.csv": "lsn_"}
-"""Tables by file name, each with what the ids of its sources begin with; no id stands in two tables."""
 FILE = "injection_readings.csv"
 COLUMNS = ("id", "source", "what", "value", "low", "high", "unit", "conditions")
 
@@ -68,6 +66,11 @@ class Reading(Value):
         return 0.5 * (self.low + self.high)
 
 
+def tables() -> Mapping[str, str]:
+    """Tables by file name, each with what the ids of its sources begin with; no id stands in two tables."""
+    return MappingProxyType(load_yaml("reading_tables.yaml"))
+
+
 @cache
 def readings() -> Mapping[str, Reading]:
     """Every row by id.
@@ -77,7 +80,7 @@ def readings() -> Mapping[str, Reading]:
             number, or low above high.
     """
     found: dict[str, Reading] = {}
-    for file in TABLES:
+    for file in tables():
         rows = read_table((DATA / file).read_text(encoding="utf-8"), file)
         if twice := sorted(found.keys() & rows.keys()):
             raise InputError("an id is given twice", where=file, found=twice)
@@ -86,7 +89,7 @@ def readings() -> Mapping[str, Reading]:
 
 
 def read_table(text: str, file: str = FILE) -> Mapping[str, Reading]:
-    """Rows of a table of the name and format of one of :data:`TABLES`; errors as in :func:`readings`."""
+    """Rows of a table of the name and format of one of :func:`tables`; errors as in :func:`readings`."""
     rows = csv.DictReader(text.splitlines())
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise InputError("wrong columns", where=file, found=rows.fieldnames, allowed=COLUMNS)
@@ -110,7 +113,7 @@ def _reading(row: Mapping[str, str], file: str) -> Reading:
     low, high = _bound(row["low"], where), _bound(row["high"], where)
     if low is not None and high is not None and low > high:
         raise InputError("low is above high", where=where, found=f"{low:g} > {high:g}")
-    known = _source_ids(TABLES[file])
+    known = _source_ids(tables()[file])
     if row["source"] not in known:
         raise InputError("a row needs a source that was read", where=where, found=row["source"] or "nothing")
     return Reading(

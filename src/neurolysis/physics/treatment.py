@@ -247,11 +247,15 @@ def run(
     progress: Callable[[float, str], None] | None = None,
     cooldown: Callable[[int], Steps] | None = None,
     cooldown_to_c: float | None = None,
+    between: Callable[[State, float], State] | None = None,
 ) -> Result:
     """Run the steps; then, with ``cooldown``, go on power-off until the first sensor is cool.
 
     Args:
         cooldown: chunk number -> steps (CHUNK of them) with the power off.
+        between: called before every chunk of the protocol with the state and the time (s); what it returns is
+            gone on with. A heat source of its own goes into ``joule`` (W a cell for a drive of 1) and its sum
+            into ``conductance``; with steps of voltage that never refresh, the drive is the voltage squared.
 
     Raises:
         SolverError: when a solve did not converge or a field is not finite.
@@ -267,6 +271,8 @@ def run(
     traces, dts = [], []
     for start in range(0, len(filled.dt), CHUNK):
         part = _chunk(filled, start)
+        if between is not None:
+            state = between(state, float(filled.dt[:start].sum()))
         state, trace = program(device, limits, tolerance, state, part)
         traces.append(jax.tree.map(np.asarray, trace))
         dts.append(np.where(part.active > 0, part.dt, np.nan))

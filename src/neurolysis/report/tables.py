@@ -189,7 +189,7 @@ def _alternatives(item: StructureInjury) -> str:
         shares = "; ".join(f"{n}: {text.percent(v)}" for n, v in item.alternatives.items())
         return f"share of the least neurolytic concentration by how the agent spreads: {shares}"
     values = "; ".join(f"{n.replace('_', ' ')}: {text.celsius(v)}" for n, v in item.alternatives.items())
-    return f"peak temperature under other treatments of its fluid: {values}"
+    return f"peak temperature under other assumptions: {values}"
 
 
 def quadrant_table(result: PlanResult, citations: Citations) -> Table | None:

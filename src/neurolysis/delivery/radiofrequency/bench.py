@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from neurolysis.delivery.heat import measures
+from neurolysis.delivery.heat import vaporisation as boiling
 from neurolysis.delivery.radiofrequency import phases, wrap
-from neurolysis.delivery.radiofrequency import vaporisation as boiling
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.technique import Progress
 from neurolysis.evidence.criteria import lesion_criteria
@@ -262,10 +263,10 @@ def report_case(case: RadiofrequencyBench, result: Result, grid: TensorGrid) -> 
     lesion = {}
     for criterion in lesion_criteria("bench"):
         field = np.asarray(fields[criterion.field], float)
-        size = wrap.size_of(axes, grid.volumes * 1e9, field, criterion, case.cannula.active_tip_mm)
+        size = measures.size_of(axes, grid.volumes * 1e9, field, criterion, case.cannula.active_tip_mm)
         lesion[criterion.id] = size.model_dump(mode="json", exclude={"criterion"})
     time, series = wrap.series_of(result)
-    energy = wrap.energy_of(result)
+    energy = measures.energy_of(result)
     return {
         "schema": "radiofrequency-simulation",
         "schema_version": 1,

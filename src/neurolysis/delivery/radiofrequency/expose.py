@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurolysis.delivery.radiofrequency import geometry, phases, reactions, tissue
-from neurolysis.delivery.radiofrequency import vaporisation as boiling
+from neurolysis.delivery.heat import reactions, tissue
+from neurolysis.delivery.heat import vaporisation as boiling
+from neurolysis.delivery.radiofrequency import geometry, phases
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.technique import Progress
 from neurolysis.errors import InputError
 from neurolysis.exposure import Exposure
 from neurolysis.geometry import FloatArray, RigidTransform
 from neurolysis.plan import Numerics, Placement, Plan
-from neurolysis.quantity import Quantity
 from neurolysis.scene import Scene
 
 if TYPE_CHECKING:
@@ -184,12 +184,3 @@ def fluid_peak_c(prepared: Prepared, result: Result) -> float | None:
         return None
     peak: FloatArray = result.state.peak
     return float(peak[fluid].max())
-
-
-def boiling_assumptions() -> tuple[tuple[str, Quantity], ...]:
-    """Numbers of boiling and of the skin's surface, named where they act."""
-    return (
-        ("latent heat of boiling tissue", boiling.LATENT_HEAT_J_PER_M3),
-        ("boiling point", boiling.BOILING_C),
-        ("conductivity of steamed tissue, share of the tissue's", boiling.STEAM_CONDUCTIVITY_RATIO),
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neurolysis.delivery.radiofrequency.expose import boiling_assumptions, may_boil
+from neurolysis.delivery.heat.vaporisation import boiling_assumptions
+from neurolysis.delivery.radiofrequency.expose import may_boil
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.evidence.instruments import generator_assumptions, instrument_assumptions
 from neurolysis.plan import Notice, Plan

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurolysis import __version__
-from neurolysis.delivery.radiofrequency import reactions
+from neurolysis.delivery.heat import reactions
+from neurolysis.delivery.heat.measures import (
+    energy_of,
+    fields_of_heat,
+    outside_share,
+    require_energy,
+    size_of,
+)
 from neurolysis.delivery.radiofrequency.expose import WARM_FLUID_C, Prepared, fluid_peak_c
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
-from neurolysis.errors import SolverError
 from neurolysis.evidence.criteria import lesion_criteria
-from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
+from neurolysis.exposure import EnergyBalance, Exposure, LabelledField
 from neurolysis.geometry import FloatArray
 from neurolysis.plan import Notice, Plan
 from neurolysis.quantity import Quantity
@@ -20,11 +26,6 @@ from neurolysis.scene import Scene
 
 if TYPE_CHECKING:
     from neurolysis.physics.treatment import Result
-
-GROSS_IMBALANCE = 0.05
-"""An energy balance worse than this ends the run; worse than one per cent stops approval."""
-LN_FLOOR = -60.0
-"""ln Omega below this is shown as this: nothing has happened."""
 
 SERIES_UNITS = {
     "tip_temperature_c": "°C",
@@ -50,20 +51,7 @@ MODEL_ERROR = Quantity(
 
 def fields_of(result: Result, volumes: FloatArray) -> dict[str, LabelledField]:
     """Labelled fields of a run."""
-    state = result.state
-    damage = np.maximum(state.ln_damage, LN_FLOOR)
-    rows: list[tuple[str, str, Any, str]] = [
-        ("temperature_c", "°C", state.temperature, "at the end of the run (after cooling)"),
-        ("peak_temperature_c", "°C", state.peak, "highest over the run"),
-        ("cem43_min", "min", state.cem, "equivalent minutes at 43 C; held above 45 C, so a lower bound"),
-        (f"log_damage_{reactions.PERFUSION_KINETICS}", "ln", damage[0], "ln Omega, from 43 C"),
-        (f"log_damage_{reactions.NERVE_KINETICS}", "ln", damage[1], "ln Omega, from 43 C"),
-        ("heat_w_per_m3", "W/m3", state.joule / volumes, "Joule heat for 1 V"),
-    ]
-    return {
-        name: LabelledField(name=name, unit=unit, array=np.asarray(array, np.float32), description=text)
-        for name, unit, array, text in rows
-    }
+    return fields_of_heat(result, np.asarray(result.state.joule) / volumes, "Joule heat for 1 V")
 
 
 def series_of(result: Result) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -77,47 +65,6 @@ def series_of(result: Result) -> tuple[FloatArray, dict[str, FloatArray]]:
         "voltage_v": trace.voltage,
     }
     return np.asarray(result.time_s, float), {k: np.asarray(v, float) for k, v in series.items()}
-
-
-def energy_of(result: Result) -> EnergyBalance:
-    """The balance: what went in, what stayed, what left; no term is a residual."""
-    supplied, metabolic, boundary, perfusion, coolant, needle = (float(x) for x in result.state.energy)
-    gap = supplied + metabolic - result.stored_j - boundary - perfusion - coolant - needle
-    # A tip cooled below body temperature takes heat up: that is an input too.
-    inputs = abs(supplied) + abs(metabolic) + max(0.0, -boundary) + max(0.0, -perfusion) + max(0.0, -needle)
-    return EnergyBalance(
-        supplied_j=supplied,
-        metabolic_j=metabolic,
-        stored_j=result.stored_j,
-        out_boundary_j=boundary,
-        out_perfusion_j=perfusion,
-        out_coolant_j=coolant,
-        out_needle_j=needle,
-        error=abs(gap) / max(inputs, 1e-9),
-    )
-
-
-def size_of(
-    axes_mm: tuple[FloatArray, ...],
-    volumes_mm3: FloatArray,
-    field: FloatArray,
-    criterion: LesionCriterion,
-    active_tip_mm: float,
-) -> LesionSize:
-    """One lesion size; z = 0 is the apex."""
-    from neurolysis.physics.lesion import measure
-
-    size = measure(axes_mm, volumes_mm3, field, criterion.threshold)
-    none = size.length <= 0
-    return LesionSize(
-        criterion=criterion.id,
-        width_mm=size.width,
-        length_mm=size.length,
-        volume_mm3=size.volume,
-        distal_extent_mm=0.0 if none else -size.low,
-        proximal_extent_mm=0.0 if none else size.high - active_tip_mm,
-        reaches_boundary=size.reaches_boundary,
-    )
 
 
 def wrap(
@@ -141,13 +88,7 @@ def wrap(
     lesions = tuple(size_of(axes, volumes * 1e9, fields[c.field].array, c, tip) for c in criteria)
     time, series = series_of(result)
     energy = energy_of(result)
-    if energy.error > GROSS_IMBALANCE:
-        raise SolverError(
-            "the energy balance is broken, no result is given",
-            where="heat solver",
-            found=f"{100 * energy.error:.1f} %",
-            allowed=f"at most {100 * GROSS_IMBALANCE:g} %",
-        )
+    require_energy(energy)
     trace = result.trace
     return Exposure(
         technique=protocol.technique,
@@ -162,7 +103,7 @@ def wrap(
         criteria=criteria,
         lesions=lesions,
         energy=energy,
-        outside_image_fraction=_outside_share(prepared, fields, criteria),
+        outside_image_fraction=outside_share(volumes, prepared.sampled.beyond_image, fields, criteria),
         model_errors=(MODEL_ERROR,),
         verdict_allowed=protocol.mode != "pulsed",
         notices=_notices(protocol, plan, prepared, result, energy),
@@ -181,21 +122,6 @@ def wrap(
         },
         plan_hash=plan.content_hash(),
     )
-
-
-def _outside_share(
-    prepared: Prepared, fields: dict[str, LabelledField], criteria: tuple[LesionCriterion, ...]
-) -> float:
-    """Part of the largest lesion's volume that lies beyond the image."""
-    volumes = prepared.grid.volumes
-    largest = np.zeros(volumes.shape, bool)
-    for criterion in criteria:
-        mask = fields[criterion.field].array >= criterion.threshold
-        if volumes[mask].sum() > volumes[largest].sum():
-            largest = mask
-    total = volumes[largest].sum()
-    beyond = volumes[largest & prepared.sampled.beyond_image].sum()
-    return float(beyond / total) if total > 0 else 0.0
 
 
 def _notices(

@@ -43,3 +43,12 @@ CONDUCTIVITY_CAP_C = Quantity(
     source="assumption: the reference bench case holds conductivity above 100 C (rf_case_1)",
 )
 """Above this conductivity no longer rises."""
+
+
+def boiling_assumptions() -> tuple[tuple[str, Quantity], ...]:
+    """Numbers of boiling and of the skin's surface, named where they act."""
+    return (
+        ("latent heat of boiling tissue", LATENT_HEAT_J_PER_M3),
+        ("boiling point", BOILING_C),
+        ("conductivity of steamed tissue, share of the tissue's", STEAM_CONDUCTIVITY_RATIO),
+    )

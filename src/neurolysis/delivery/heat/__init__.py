@@ -1,0 +1,1 @@
+"""What techniques that heat tissue share: tissue on the grid, constants, sizes and energy."""
