@@ -1,8 +1,9 @@
 """A simulated B-mode image of the scene's cross-section, for rehearsal: convolution of random scatterers.
 
 Linear model: echoes are scatterers of random strength convolved with the point spread function of the probe,
-under attenuation along the beam and full shadow behind bone and air. No refraction, no multiple echoes but the
-needle's, no beam steering. How bright a tissue is drawn is an illustration (``data/echo.yaml``), not a measurement.
+under attenuation along the beam and full shadow behind bone and air. No refraction, no multiple echoes but
+the needle's, no beam steering. How bright a tissue is drawn is an illustration (``data/echo.yaml``), not a
+measurement.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class EchoSettings(Value):
 
 @dataclass(frozen=True)
 class Sonogram:
-    """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``, and the exact truth.
+    """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``: the exact truth.
 
     ``nerve`` (rows, columns) is True inside the drawn nerve, ``tip_px`` the needle's tip (column, row).
     """
@@ -73,7 +74,7 @@ def sonogram(
     gain_db: float = 0.0,
     seed: int = 0,
 ) -> Sonogram:
-    """The cross-section under a probe as a B-mode image; ``needle`` is (tip, hub). The same seed, the same image.
+    """The cross-section under a probe as a B-mode image; ``needle`` is (tip, hub). One seed, one image.
 
     Raises:
         InputError: a frequency outside 1 to 25 MHz, a probe whose image lies outside the scene.
@@ -110,7 +111,7 @@ def _nerve_section(
     flat = points.reshape(-1, 3)
     inside = np.zeros(len(flat), bool)
     for nerve in scene.nerves:
-        curve = nerve.curve.as_array
+        curve = nerve.curve.as_array()
         radius = max(look.nerve_diameter_mm, 0.0) / 2
         low, high = curve.min(axis=0) - radius, curve.max(axis=0) + radius
         near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
@@ -133,8 +134,8 @@ def _echoes(
 ) -> FloatArray:
     """Envelope of random scatterers of a strength (rows, columns) in dB through the point spread function.
 
-    Axially a Gaussian pulse of so many cycles; sideways lambda times f-number (Rayleigh width of an aperture in
-    focus). Two independent normal parts give fully developed speckle: a Rayleigh distributed envelope.
+    Axially a Gaussian pulse of so many cycles; sideways lambda times f-number (Rayleigh width of an aperture
+    in focus). Two independent normal parts give fully developed speckle: a Rayleigh distributed envelope.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -175,7 +176,7 @@ def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) ->
     weight = np.exp(-0.5 * (away / (probe.slice_mm / 2.355)) ** 2)
     bright = (0.25 + 0.75 * sight.mirrored_share) * 6 * weight
     for shift, share in ((0, 1.0), (round(1.0 / probe.pixel_mm), 0.3)):
-        at = np.round(pixels).astype(int) + [0, shift]
+        at = np.round(pixels).astype(int) + np.array([0, shift])
         ok = (at[:, 0] >= 0) & (at[:, 0] < columns) & (at[:, 1] >= 0) & (at[:, 1] < rows)
         np.maximum.at(echo, (at[ok, 1], at[ok, 0]), bright[ok] * share)
     tip_pixel = probe.to_pixel(tip)[0]

@@ -83,7 +83,7 @@ def _check_size(rows: int, columns: int, path: Path) -> None:
 def _from_dicom(path: Path, frame: int) -> UltrasoundImage:
     """One frame; the scale from the region calibration that covers most of it."""
     from pydicom import dcmread
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     try:
         found = dcmread(path, stop_before_pixels=True)

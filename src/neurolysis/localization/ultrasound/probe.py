@@ -61,7 +61,7 @@ class Probe(Value):
     @property
     def normal(self) -> FloatArray:
         """Unit normal (3,) of the plane: across x beam."""
-        return np.cross(self.across, self.beam)
+        return np.asarray(np.cross(self.across, self.beam), float)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -87,9 +87,9 @@ class Probe(Value):
 class NeedleSight(Value):
     """How a needle lies to the plane. Lengths in mm, angles in degrees.
 
-    ``face_angle_deg`` is between shaft and probe face (0: along the face, the brightest), ``seen_length_mm`` the
-    part of the shaft inside the plane's thickness and the image, ``mirrored_share`` the share of that part
-    whose mirror reflection falls back on the probe's face (geometry only: straight beams, a smooth straight
+    ``face_angle_deg`` is between shaft and probe face (0: along the face, the brightest), ``seen_length_mm``
+    the part of the shaft inside the plane's thickness and the image, ``mirrored_share`` the share of that
+    part whose mirror reflection falls back on the probe's face (geometry only: straight beams, a smooth straight
     shaft; a rough or echogenic tip is seen beyond it).
     """
 
