@@ -38,7 +38,6 @@ class EchoSettings(Value):
     cycles: float = Field(gt=0)
     f_number: float = Field(gt=0)
     fascicle_mm: float = Field(gt=0)
-    nerve_diameter_mm: float = Field(gt=0)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _nerve_section(
     inside = np.zeros(len(flat), bool)
     for nerve in scene.nerves:
         curve = nerve.curve.as_array()
-        radius = max(look.nerve_diameter_mm, 0.0) / 2
+        radius = nerve.radius_mm.value
         low, high = curve.min(axis=0) - radius, curve.max(axis=0) + radius
         near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
         if len(near):
