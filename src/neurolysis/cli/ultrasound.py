@@ -92,6 +92,7 @@ def simulate_ultrasound(
         f"degrees to the plane; tip {sight['tip_depth_mm']:.1f} mm deep, "
         f"{abs(sight['tip_off_plane_mm']):.1f} mm off the plane",
         f"target {sight['target_depth_mm']:.1f} mm deep, {sight['tip_to_target_mm']:.1f} mm from the tip",
+        *(["WARN the tip lies behind bone or air: it is not seen"] if found["tip_hidden"] else []),
         f"probe's face {found['face']}; a pixel is {found['pixel_mm']:.2f} mm",
         f"simulated: {found['simulated']}",
         f"  picture {out}",

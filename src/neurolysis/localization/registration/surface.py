@@ -82,7 +82,8 @@ def register_surfaces(
     move, gaps, jacobian = min(tried, key=lambda one: float(np.abs(one[1]).mean()))
     spread = float(np.sqrt((gaps**2).mean()))
     information = jacobian.T @ jacobian * _independent(moving.points) / len(jacobian)
-    covariance = max(spread, 0.05) ** 2 * np.linalg.pinv(information, rcond=1e-10, hermitian=True)
+    inverse: FloatArray = np.asarray(np.linalg.pinv(information, rcond=1e-10, hermitian=True), np.float64)
+    covariance = max(spread, 0.05) ** 2 * inverse
     held = _held(information, max(spread, 0.05), fixed.points - centre)
     reason = _reason(spread, held)
     return ImageRegistration(

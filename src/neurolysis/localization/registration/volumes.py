@@ -70,8 +70,8 @@ def agreement(
 ) -> tuple[float, float]:
     """Normalised mutual information minus one (0: nothing in common) over points (n, 3), and their overlap.
 
-    The ratio (H(a) + H(b)) / H(a, b) of entropies of a joint histogram; the overlap is the share of the points
-    that lie in both images.
+    The ratio (H(a) + H(b)) / H(a, b) of entropies of a joint histogram; the overlap is the share of the
+    points that lie in both images.
     """
     away = move.inverse().apply(points_mm)
     both = moving.contains(away) & fixed.contains(points_mm)

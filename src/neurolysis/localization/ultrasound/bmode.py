@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from neurolysis.errors import InputError
-from neurolysis.geometry import FloatArray, Point
+from neurolysis.geometry import FloatArray, Point, Volume
 from neurolysis.localization.ultrasound.probe import Probe, needle_sight
 from neurolysis.quantity import Value
 from neurolysis.scene import Scene
 
+HIDDEN = 0.1
 SPEED_MM_PER_US = 1.54
 """Speed of sound that scanners assume: the scale of every image, 1540 m/s."""
 
@@ -38,13 +39,15 @@ class EchoSettings(Value):
     cycles: float = Field(gt=0)
     f_number: float = Field(gt=0)
     fascicle_mm: float = Field(gt=0)
+    interface_db: float = Field(ge=0, le=40)
 
 
 @dataclass(frozen=True)
 class Sonogram:
     """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``: the exact truth.
 
-    ``nerve`` (rows, columns) is True inside the drawn nerve, ``tip_px`` the needle's tip (column, row).
+    ``nerve`` (rows, columns) is True inside a nerve, ``shadow`` where bone or air above
+    lets less than a tenth of the echo through, ``tip_px`` the needle's tip (column, row).
     """
 
     probe: Probe
@@ -52,7 +55,16 @@ class Sonogram:
     tissue: NDArray[np.int16]
     names: tuple[str, ...]
     nerve: NDArray[np.bool_]
+    shadow: NDArray[np.bool_]
     tip_px: tuple[float, float] | None
+
+    def tip_hidden(self) -> bool | None:
+        """Whether the tip lies where nothing returns from; None without a needle or outside the image."""
+        if self.tip_px is None:
+            return None
+        column, row = round(self.tip_px[0]), round(self.tip_px[1])
+        inside = 0 <= row < self.shadow.shape[0] and 0 <= column < self.shadow.shape[1]
+        return bool(self.shadow[row, column]) if inside else None
 
 
 @cache
@@ -87,7 +99,7 @@ def sonogram(
     inside = scene.image.contains(points.reshape(-1, 3)).reshape(rows, columns)
     if not inside.any():
         raise InputError("the probe's image lies outside the scene", found=list(probe.face_mm))
-    labels = scene.tissues.volume.sample(points.reshape(-1, 3), order=0, outside=-1).reshape(rows, columns)
+    labels = _cut(scene.tissues.volume, points).sample(points, order=0, outside=-1)
     names = (*scene.tissues.names, "outside")
     tissue = np.where(inside, labels, -1).astype(np.int16)
     tissue[tissue < 0] = len(names) - 1
@@ -97,10 +109,42 @@ def sonogram(
     level = np.where(nerve, look.level_db["epineurium"], level)
     level = np.where(fascicle, look.level_db["fascicle"], level)
     level[tissue == len(names) - 1] = -200
+    blocked = _blocked(scene, points, look)
+    level = np.where(blocked, look.level_db["bone"], level + _interfaces(scene, points, probe, look))
     echo = _echoes(level, probe, look, frequency_mhz, rng)
-    echo *= _reaching(tissue, names, probe, look, frequency_mhz)
-    tip = _draw_needle(echo, probe, needle) if needle is not None else None
-    return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, tip)
+    reaching = _reaching(blocked, probe, look, frequency_mhz)
+    echo *= reaching
+    tip = _draw_needle(echo, probe, needle, reaching) if needle is not None else None
+    return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, reaching < HIDDEN, tip)
+
+
+def _cut(volume: Volume, points: FloatArray) -> Volume:
+    """The block of voxels round points (..., 3): a plane needs little of a large image."""
+    index = volume.to_index(points).reshape(-1, 3)
+    top = np.array(volume.shape)
+    low = np.clip(np.floor(index.min(axis=0)).astype(int) - 1, 0, top - 1)
+    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 2, low + 1, top)
+    affine = np.array(volume.affine)
+    affine[:3, 3] = volume.to_lps(low)
+    part = volume.array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    return Volume(array=part, affine=affine, name=volume.name)
+
+
+def _blocked(scene: Scene, points: FloatArray, look: EchoSettings) -> NDArray[np.bool_]:
+    """Inside bone or air, for points (rows, columns, 3); edges lie half-way between voxels."""
+    names = [k for k, name in enumerate(scene.tissues.names) if name in look.absorbing]
+    near = _cut(scene.tissues.volume, points)
+    return np.asarray(near.with_array(np.isin(near.array, names).astype(np.uint8)).sample(points) > 0.5)
+
+
+def _interfaces(scene: Scene, points: FloatArray, probe: Probe, look: EchoSettings) -> FloatArray:
+    """Extra dB (rows, columns) where the image's grey values change along the beam: fascia and borders."""
+    from scipy.ndimage import gaussian_filter
+
+    values = gaussian_filter(_cut(scene.image, points).sample(points), 0.5 / probe.pixel_mm)
+    low, high = np.percentile(values, [10, 90])
+    slope = np.abs(np.gradient(values, probe.pixel_mm, axis=0)) / max(float(high - low), 1e-9)
+    return np.asarray(look.interface_db * np.clip(3 * slope, 0, 1), float)
 
 
 def _nerve_section(
@@ -150,14 +194,13 @@ def _echoes(
 
 
 def _reaching(
-    tissue: NDArray[np.int16], names: tuple[str, ...], probe: Probe, look: EchoSettings, frequency_mhz: float
+    blocked: NDArray[np.bool_], probe: Probe, look: EchoSettings, frequency_mhz: float
 ) -> FloatArray:
     """Share of the amplitude that comes back from each pixel, after time gain compensation for soft tissue.
 
     The machine's gain undoes the attenuation of soft tissue, so what remains is the shadow: behind the first
     2 mm of bone or air nothing returns.
     """
-    blocked = np.isin(tissue, [k for k, name in enumerate(names) if name in look.absorbing])
     depth = np.cumsum(blocked, axis=0) * probe.pixel_mm
     loss_db = look.attenuation_db_per_cm_mhz * 20 * frequency_mhz * depth / 10 * 2
     edge = np.diff(blocked.astype(np.int8), axis=0, prepend=0) > 0
@@ -165,8 +208,13 @@ def _reaching(
     return np.asarray(10 ** (-loss_db / 20) * np.where(first, 6.0, 1.0))
 
 
-def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) -> tuple[float, float]:
-    """Add the shaft's bright line and one reverberation below it, as far as its mirror reflection returns."""
+def _draw_needle(
+    echo: FloatArray, probe: Probe, needle: tuple[Point, Point], reaching: FloatArray
+) -> tuple[float, float]:
+    """Add the shaft's bright line and one reverberation below it, as far as its mirror reflection returns.
+
+    Behind bone and air it is as dark as all else.
+    """
     tip, hub = np.array(needle[0]), np.array(needle[1])
     sight = needle_sight(probe, tip, hub)
     rows, columns = echo.shape
@@ -177,7 +225,8 @@ def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) ->
     for shift, share in ((0, 1.0), (round(1.0 / probe.pixel_mm), 0.3)):
         at = np.round(pixels).astype(int) + np.array([0, shift])
         ok = (at[:, 0] >= 0) & (at[:, 0] < columns) & (at[:, 1] >= 0) & (at[:, 1] < rows)
-        np.maximum.at(echo, (at[ok, 1], at[ok, 0]), bright[ok] * share)
+        place = (at[ok, 1], at[ok, 0])
+        np.maximum.at(echo, place, bright[ok] * share * np.minimum(reaching[place], 1))
     tip_pixel = probe.to_pixel(tip)[0]
     return float(tip_pixel[0]), float(tip_pixel[1])
 

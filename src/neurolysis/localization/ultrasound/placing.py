@@ -32,8 +32,8 @@ def probe_over(
 
     The beam runs along the axis of the patient (front-back, left-right, head-feet) nearest to the needle,
     into the body. In-plane the face lies along the needle, out-of-plane across it. The face is where the body
-    ends above the tip; a scene whose image ends before the skin has its face at the image's edge, which the words
-    say. The image reaches 10 mm below the tip and is at least 38 mm wide, or as wide as deep.
+    ends above the tip; a scene whose image ends before the skin has its face at the image's edge, which the
+    words say. The image reaches 10 mm below the tip and is at least 38 mm wide, or as wide as deep.
 
     Raises:
         InputError: no such approach, or a tip outside the body.

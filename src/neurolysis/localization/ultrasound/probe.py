@@ -14,8 +14,8 @@ from neurolysis.quantity import Value
 
 Approach = Literal["in-plane", "out-of-plane", "oblique"]
 IN_PLANE_DEG, OUT_OF_PLANE_DEG = 10.0, 70.0
-"""In-plane: at most so far off the plane. Out-of-plane: seen from above, the needle crosses the face at so large
-an angle, however steeply it goes down. Oblique: what lies between. Our words."""
+"""In-plane: at most so far off the plane. Out-of-plane: seen from above, the needle crosses the face at so
+large an angle, however steeply it goes down. Oblique: what lies between. Our words."""
 
 
 class Probe(Value):
@@ -62,7 +62,8 @@ class Probe(Value):
     @property
     def normal(self) -> FloatArray:
         """Unit normal (3,) of the plane: across x beam."""
-        return np.asarray(np.cross(self.across, self.beam), float)
+        normal: FloatArray = np.asarray(np.cross(self.across, self.beam), dtype=np.float64)
+        return normal
 
     @property
     def shape(self) -> tuple[int, int]:
