@@ -17,8 +17,8 @@ import neurolysis
 from neurolysis.app.cases import load_case
 from neurolysis.localization.scene_builder import build_scene
 from neurolysis.localization.ultrasound.bmode import sonogram
-from neurolysis.localization.ultrasound.placing import probe_over
 from neurolysis.localization.ultrasound.pictures import read_ultrasound
+from neurolysis.localization.ultrasound.placing import probe_over
 from neurolysis.localization.ultrasound.segment import segment
 from neurolysis.planning.make import make_plan
 

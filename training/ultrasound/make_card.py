@@ -179,8 +179,8 @@ def main() -> None:
             name: score(rows, has(masks)[name]) for name, rows in dice(answers, masks).items()
         },
         "cross_validation_trained_on": f"{min(a['trained_on'] for a in about[1:])} to "
-        f"{max(a['trained_on'] for a in about[1:])} images a fold; the augmentation's strength and the size of "
-        "a speck were chosen on these scores, the test fold was not looked at",
+        f"{max(a['trained_on'] for a in about[1:])} images a fold; the augmentation's strength and the size "
+        "of a speck were chosen on these scores, the test fold was not looked at",
         "refused_test_images": 0,
         "not_for": [
             "genicular, occipital, intercostal and stellate targets: none were in the training images",

@@ -22,7 +22,7 @@ KEPT_SHARE = 0.9
 LARGEST_GAP_MM = 2.0
 PATCH_MM = 5.0
 """Neighbouring surface points share their error; one in a patch of this size counts (our choice)."""
-LARGEST_SD_MM = 3.0
+LARGEST_SD_MM, LOOSE_MM = 3.0, 1e6
 STARTS_DEG = (0.0, 12.0, -12.0)
 
 
@@ -154,7 +154,7 @@ def _held(information: FloatArray, spread: float, away: FloatArray) -> float:
     size = float(np.sqrt((away**2).sum(axis=1).mean()))
     scale = np.diag([1 / size] * 3 + [1.0] * 3)
     weakest = float(np.linalg.eigvalsh(scale @ information @ scale).min())
-    return float("inf") if weakest <= 1e-9 else min(spread / np.sqrt(weakest), 1e6)
+    return LOOSE_MM if weakest <= 1e-9 else min(spread / np.sqrt(weakest), LOOSE_MM)
 
 
 def _reason(spread: float, held: float) -> str:

@@ -17,7 +17,8 @@ from neurolysis.geometry import FloatArray, RigidTransform, Volume
 from neurolysis.localization.registration.result import ImageRegistration, nested, turned
 
 LEVELS_MM = (6.0, 3.0, 1.5)
-BINS, ITERATIONS, SAMPLES = 40, 150, 20_000
+BINS, ITERATIONS, SAMPLES, CLIMBING = 40, 100, 20_000, 8_000
+"""Bins of grey values, steps a level, points that judge, and points that climb."""
 START_SHIFT_MM, START_TURN_DEG = 8.0, 8.0
 STARTS = 5
 AGREE_MM, LEAST_AGREEING = 1.5, 3
@@ -157,7 +158,7 @@ def _climbed(
         method.SetNumberOfThreads(1)
         method.SetMetricAsMattesMutualInformation(BINS)
         method.SetMetricSamplingStrategy(method.RANDOM)
-        share = min(1.0, SAMPLES / max(1, int(np.prod(fixed.GetSize()))))
+        share = min(1.0, CLIMBING / max(1, int(np.prod(fixed.GetSize()))))
         method.SetMetricSamplingPercentage(share, seed)
         method.SetInterpolator(sitk.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(
