@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,12 +97,12 @@ def sonogram(
     rows, columns = probe.shape
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
     points = probe.to_lps(grid)
-    inside = scene.image.contains(points.reshape(-1, 3)).reshape(rows, columns)
-    if not inside.any():
+    plane = _Plane(scene, points)
+    if not plane.inside.any():
         raise InputError("the probe's image lies outside the scene", found=list(probe.face_mm))
-    labels = _cut(scene.tissues.volume, points).sample(points, order=0, outside=-1)
+    labels = plane.sample(plane.cut(scene.tissues.volume), 0)
     names = (*scene.tissues.names, "outside")
-    tissue = np.where(inside, labels, -1).astype(np.int16)
+    tissue = np.where(plane.inside, labels, -1).astype(np.int16)
     tissue[tissue < 0] = len(names) - 1
     rng = np.random.default_rng(seed)
     level = np.array([look.level_db.get(name, look.default_level_db) for name in names])[tissue]
@@ -109,8 +110,8 @@ def sonogram(
     level = np.where(nerve, look.level_db["epineurium"], level)
     level = np.where(fascicle, look.level_db["fascicle"], level)
     level[tissue == len(names) - 1] = -200
-    blocked = _blocked(scene, points, look)
-    level = np.where(blocked, look.level_db["bone"], level + _interfaces(scene, points, probe, look))
+    blocked = _blocked(scene, plane, look)
+    level = np.where(blocked, look.level_db["bone"], level + _interfaces(scene, plane, probe, look))
     echo = _echoes(level, probe, look, frequency_mhz, rng)
     reaching = _reaching(blocked, probe, look, frequency_mhz)
     echo *= reaching
@@ -118,31 +119,54 @@ def sonogram(
     return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, reaching < HIDDEN, tip)
 
 
-def _cut(volume: Volume, points: FloatArray) -> Volume:
-    """The block of voxels round points (..., 3): a plane needs little of a large image."""
-    index = volume.to_index(points).reshape(-1, 3)
-    top = np.array(volume.shape)
-    low = np.clip(np.floor(index.min(axis=0)).astype(int) - 1, 0, top - 1)
-    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 2, low + 1, top)
-    affine = np.array(volume.affine)
-    affine[:3, 3] = volume.to_lps(low)
-    part = volume.array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    return Volume(array=part, affine=affine, name=volume.name)
+class _Plane:
+    """Sampling of the scene's volumes on an image plane; their common frame is worked out once.
+
+    ``points`` (rows, columns, 3) LPS mm; ``inside`` (rows, columns) whether they lie in the scene.
+    """
+
+    def __init__(self, scene: Scene, points: FloatArray) -> None:
+        image = scene.image
+        self.points = points
+        corner = image.to_index(points[0, 0])
+        down, across = image.to_index(points[1, 0]) - corner, image.to_index(points[0, 1]) - corner
+        rows, columns = (np.arange(n)[:, None] for n in points.shape[:2])
+        index = corner[:, None, None] + (rows * down).T[:, :, None] + (columns * across).T[:, None, :]
+        top = np.array(image.shape)
+        ends = index[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        low = np.clip(np.floor(ends.min(axis=1)).astype(int) - 1, 0, top - 1)
+        high = np.clip(np.ceil(ends.max(axis=1)).astype(int) + 2, low + 1, top)
+        self.block = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        self.inside = np.ones(points.shape[:2], bool)
+        for axis in range(3):
+            self.inside &= (index[axis] >= -0.5) & (index[axis] <= top[axis] - 0.5)
+        self.index = index - low[:, None, None]
+
+    def cut(self, volume: Volume) -> NDArray[Any]:
+        """The voxels round the plane: it needs little of a large image."""
+        return volume.array[self.block]
+
+    def sample(self, array: NDArray[Any], order: int) -> FloatArray:
+        """Values (rows, columns) of voxels that :meth:`cut` gave: ``order`` 0 nearest, 1 linear."""
+        from scipy.ndimage import map_coordinates
+
+        return np.asarray(map_coordinates(array, self.index, order=order, mode="nearest"), float)
 
 
-def _blocked(scene: Scene, points: FloatArray, look: EchoSettings) -> NDArray[np.bool_]:
-    """Inside bone or air, for points (rows, columns, 3); edges lie half-way between voxels."""
+def _blocked(scene: Scene, plane: _Plane, look: EchoSettings) -> NDArray[np.bool_]:
+    """Inside bone or air (rows, columns); edges lie half-way between voxels."""
     names = [k for k, name in enumerate(scene.tissues.names) if name in look.absorbing]
-    near = _cut(scene.tissues.volume, points)
-    return np.asarray(near.with_array(np.isin(near.array, names).astype(np.uint8)).sample(points) > 0.5)
+    solid = np.isin(plane.cut(scene.tissues.volume), names).astype(np.float32)
+    return np.asarray((plane.sample(solid, 1) > 0.5) & plane.inside)
 
 
-def _interfaces(scene: Scene, points: FloatArray, probe: Probe, look: EchoSettings) -> FloatArray:
+def _interfaces(scene: Scene, plane: _Plane, probe: Probe, look: EchoSettings) -> FloatArray:
     """Extra dB (rows, columns) where the image's grey values change along the beam: fascia and borders."""
     from scipy.ndimage import gaussian_filter
 
-    values = gaussian_filter(_cut(scene.image, points).sample(points), 0.5 / probe.pixel_mm)
-    low, high = np.percentile(values, [10, 90])
+    grey = plane.sample(plane.cut(scene.image).astype(np.float32), 1)
+    values = gaussian_filter(grey, 0.5 / probe.pixel_mm, truncate=3)
+    low, high = np.percentile(values[::4, ::4], [10, 90])
     slope = np.abs(np.gradient(values, probe.pixel_mm, axis=0)) / max(float(high - low), 1e-9)
     return np.asarray(look.interface_db * np.clip(3 * slope, 0, 1), float)
 
