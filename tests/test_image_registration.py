@@ -43,7 +43,7 @@ def apart_mm(found: RigidTransform, true: RigidTransform, points: np.ndarray) ->
 # ------------------------------------------------------------------ landmarks
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.tuples(*3 * [st.floats(-170, 170)]),
     st.tuples(*3 * [st.floats(-200, 200)]),

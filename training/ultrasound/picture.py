@@ -1,4 +1,4 @@
-"""The picture of the documentation: test images, the examiner's marks beside the network's, failures among them.
+"""The picture of the documentation: test images, the examiner's marks and the network's, with failures.
 
 python picture.py DATA docs/images/ultrasound.png NAME NAME ...
 """

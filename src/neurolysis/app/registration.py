@@ -80,7 +80,7 @@ def register_images(asked: Asked, progress: Progress = lambda fraction, text: No
     _check(asked)
     case_path = asked.moving if _is_case(asked.moving) else None
     fixed = read_image(asked.fixed)
-    moving = read_image(_image_of(case_path)) if case_path else read_image(asked.moving)
+    moving = _case_image(case_path) if case_path else read_image(asked.moving)
     found = _registered(asked, fixed, moving, progress)
     answer: dict[str, Any] = {
         **found.model_dump(mode="json"),
@@ -126,13 +126,14 @@ def _is_case(path: Path) -> bool:
     return path.name == "case.yaml" or (path.is_dir() and (path / "case.yaml").is_file())
 
 
-def _image_of(case_path: Path) -> Path:
+def _case_image(case_path: Path) -> Volume:
     from neurolysis.app.cases import load_case
+    from neurolysis.localization.images import read_image
 
     case, folder = load_case(case_path)
     if case.image is None:
         raise InputError("the case names no image", where="case.yaml: image")
-    return folder / case.image.path
+    return read_image(folder / case.image.path, series_uid=case.image.series_uid)
 
 
 def _registered(asked: Asked, fixed: Volume, moving: Volume, progress: Progress) -> ImageRegistration:

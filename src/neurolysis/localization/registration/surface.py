@@ -23,8 +23,8 @@ LARGEST_GAP_MM, FAR_MM = 2.0, 1e3
 PATCH_MM = 5.0
 """Neighbouring surface points share their error; one in a patch of this size counts (our choice)."""
 LEAST_HOLD = 0.01
-"""Mean square share of the normals along the motion the shape holds least, below which it does not hold: balls
-and tubes reach 0.0002, vertebrae 0.08 to 0.15, organs 0.015 to 0.09 (our choice between them)."""
+"""Mean square share of the normals along the motion the shape holds least, below which it does not hold:
+balls and tubes reach 0.0002, vertebrae 0.08 to 0.15, organs 0.015 to 0.09 (our choice between them)."""
 STARTS_DEG = (0.0, 12.0, -12.0)
 
 

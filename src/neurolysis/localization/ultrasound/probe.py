@@ -62,7 +62,8 @@ class Probe(Value):
     @property
     def normal(self) -> FloatArray:
         """Unit normal (3,) of the plane: across x beam."""
-        normal: FloatArray = np.asarray(np.cross(self.across, self.beam), dtype=np.float64)
+        across, beam = np.array(self.across), np.array(self.beam)
+        normal: FloatArray = np.cross(across, beam).astype(np.float64)
         return normal
 
     @property
