@@ -77,7 +77,10 @@ class Probe(Value):
         columns = self.shape[1]
         side = (at[..., :1] - (columns - 1) / 2) * self.pixel_mm
         down = (at[..., 1:] + 0.5) * self.pixel_mm
-        return np.array(self.face_mm) + side * np.array(self.across) + down * np.array(self.beam)
+        places: FloatArray = (
+            np.array(self.face_mm) + side * np.array(self.across) + down * np.array(self.beam)
+        )
+        return places
 
     def to_pixel(self, points_mm: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Points (..., 3) to pixels (..., 2) of their foot on the plane, and their distance from it (...)."""
