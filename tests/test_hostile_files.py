@@ -31,6 +31,7 @@ from neurolysis.localization.decoding import decode_apart
 from neurolysis.localization.images import read_image
 
 from .dicom_case import cropped, write_series
+from .test_ultrasound import us_file
 
 LIMIT_S, LIMIT_SOUND, LIMIT_MB = 2.0, 40.0, 200.0
 PROBE = """
@@ -38,6 +39,8 @@ import json, os, resource, sys
 from pathlib import Path
 from neurolysis.errors import NeurolysisError
 from neurolysis.localization import archives, dicom_series, images
+from neurolysis.localization.fluoroscopy import xa
+from neurolysis.localization.ultrasound import pictures
 import nibabel, numpy, pydicom, scipy.ndimage
 def highest_mb():
     with open("/proc/self/status") as lines:
@@ -49,7 +52,12 @@ images.read_image(Path(sys.argv[2]))
 sound = sum(os.times()[:4]) - began
 before, began = highest_mb(), sum(os.times()[:4])
 try:
-    images.read_image(Path(sys.argv[1]))
+    if sys.argv[3] == "US":
+        pictures.read_ultrasound(Path(sys.argv[1]))
+    elif sys.argv[3] == "XA":
+        xa.read_xa(Path(sys.argv[1]), (0.0, 0.0, 0.0), None)
+    else:
+        images.read_image(Path(sys.argv[1]))
     said = "read"
 except NeurolysisError as error:
     said = str(error)
@@ -58,9 +66,9 @@ print(json.dumps({"said": said, "s": took, "sound_s": sound, "mb": highest_mb() 
 """
 
 
-def probed(path: Path, sound: Path) -> dict[str, object]:
+def probed(path: Path, sound: Path, kind: str = "") -> dict[str, object]:
     """What reading a path says, how long it took (s), and how much memory it took on top (MB)."""
-    command = [sys.executable, "-c", PROBE, str(path), str(sound)]
+    command = [sys.executable, "-c", PROBE, str(path), str(sound), kind]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, object] = json.loads(done.stdout)
@@ -210,6 +218,33 @@ def test_hostile_files_are_refused_fast_and_small(tmp_path: Path, name: str) -> 
     assert float(str(found["mb"])) < LIMIT_MB, found
     assert not (tmp_path / "evil.dcm").exists()
     assert not (tmp_path.parent / "evil.dcm").exists()
+
+
+@pytest.mark.parametrize("kind", ["US", "XA"])
+@pytest.mark.parametrize("change", ["giant element", "giant frames", "giant rows"])
+def test_hostile_pictures_are_refused_fast_and_small(tmp_path: Path, kind: str, change: str) -> None:
+    """Readers of ultrasound and X-rays: 400 MB of something that is no pixels, too many frames, too large."""
+    path = us_file(tmp_path / "a.dcm", np.zeros((200, 210), np.uint8))
+    one = dcmread(path)
+    one.Modality, one.ImagerPixelSpacing = kind, [0.3, 0.3]
+    one.PositionerPrimaryAngle = one.PositionerSecondaryAngle = 0
+    one.DistanceSourceToDetector, one.DistanceSourceToPatient = 1000, 600
+    if change == "giant rows":
+        one.Rows = one.Columns = 65535
+    elif change == "giant frames":
+        one.NumberOfFrames = "2000000000"
+        one.Rows = 300
+    else:
+        del one.PixelData
+    one.save_as(path, enforce_file_format=True)
+    if change == "giant element":
+        with path.open("ab") as out:
+            out.write(struct.pack("<HH2sHL", 0x0099, 0x1010, b"OB", 0, 400 * 2**20))
+            out.truncate(out.tell() + 400 * 2**20 - 2)
+    found = probed(path, series(tmp_path / "sound"), kind)
+    assert found["said"] != "read"
+    assert float(str(found["s"])) < max(LIMIT_S, LIMIT_SOUND * float(str(found["sound_s"]))), found
+    assert float(str(found["mb"])) < LIMIT_MB, found
 
 
 def test_the_probe_sees_memory_and_time(tmp_path: Path) -> None:
