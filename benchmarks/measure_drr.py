@@ -1,6 +1,6 @@
 """Measure simulated X-rays: ours, and DiffDRR in the same run where an interpreter with it is named.
 
-python benchmarks/measure_drr.py CT.nii.gz [--peer-python PATH] [--rounds 9]
+python benchmarks/measure_drr.py [CT.nii.gz] [--peer-python PATH] [--rounds 9]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+CT = Path(__file__).parents[1] / "tests/data/xrays/ct.nii.gz"
 PEER = """
 import json, sys, time, warnings
 warnings.filterwarnings("ignore")
@@ -33,7 +34,7 @@ print(json.dumps(walls))
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ct", type=Path)
+    parser.add_argument("ct", type=Path, nargs="?", default=CT)
     parser.add_argument("--peer-python")
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()

@@ -17,9 +17,11 @@ import atheris
 with atheris.instrument_imports(include=["neurolysis", "pydicom", "nibabel", "zipfile"]):
     from neurolysis.errors import NeurolysisError
     from neurolysis.localization.fluoroscopy.views import read_views
+    from neurolysis.localization.fluoroscopy.xa import read_xa
     from neurolysis.localization.images import read_image
+    from neurolysis.localization.ultrasound.pictures import read_ultrasound
 
-SUFFIXES = (".dcm", ".nii", ".nii.gz", ".zip", ".yaml")
+SUFFIXES = (".dcm", ".nii", ".nii.gz", ".zip", ".yaml", ".png", ".jpg")
 FOLDER = Path(tempfile.mkdtemp(prefix="neurolysis-fuzz-"))
 
 
@@ -33,8 +35,15 @@ def one_input(data: bytes) -> None:
     with suppress(NeurolysisError):
         if suffix == ".yaml":
             read_views(path)
+        elif suffix in (".png", ".jpg"):
+            read_ultrasound(path)
         else:
             read_image(path)
+    if suffix == ".dcm":
+        with suppress(NeurolysisError):
+            read_ultrasound(path)
+        with suppress(NeurolysisError):
+            read_xa(path, (0.0, 0.0, 0.0), None)
 
 
 def seeds(folder: Path) -> None:

@@ -24,17 +24,37 @@ SECONDS_A_FILE, LEAST_SECONDS = 5, 30
 MEMORY = 2**31
 """Bytes of address space for the child beyond what it decodes."""
 WHERE = "compressed DICOM pixels"
+LARGEST_ELEMENT = 2**20
+"""Elements above this many bytes are left in the file until they are asked for."""
 REFUSED = 3
 """Exit code of a child that says why on its standard output."""
 
 
+def one_frame(file: Path, frame: int, size: tuple[int, ...], *, compressed: bool) -> NDArray[Any]:
+    """One frame (``size``: rows, columns, and samples where there are several) of a DICOM file.
+
+    Raises:
+        ImageError: it cannot be read, or is of another size.
+    """
+    if compressed:
+        return decode_apart([file], {file: size}, frame)[file]
+    try:
+        found = _pixels(str(file), frame)
+    except Exception as error:  # a decoder's own kinds of error differ from release to release
+        raise ImageError("the pixels cannot be decoded", where=file.name, found=str(error)[:120]) from error
+    if found.shape != size:
+        raise ImageError("pixels of another size than declared", where=file.name, found=found.shape)
+    return found
+
+
 def decode_apart(
-    files: Sequence[Path], sizes: Mapping[Path, tuple[int, int, int]]
+    files: Sequence[Path], sizes: Mapping[Path, tuple[int, ...]], frame: int | None = None
 ) -> dict[Path, NDArray[Any]]:
     """Stored values (frames, rows, columns) of compressed files.
 
     Args:
         sizes: what each header declares; another size is refused.
+        frame: decode only this one of each file.
 
     Raises:
         ImageError: a file that cannot be decoded, or the limits.
@@ -47,6 +67,7 @@ def decode_apart(
             "out": folder,
             "memory": MEMORY + 16 * voxels,
             "seconds": limit_s,
+            "frame": frame,
         }
         try:
             done = subprocess.run(
@@ -68,7 +89,7 @@ def _require_done(done: subprocess.CompletedProcess[str]) -> None:
         raise ImageError("the decoder died", where=WHERE, found=f"exit code {done.returncode}")
 
 
-def _read(path: Path, file: Path, size: tuple[int, int, int]) -> NDArray[Any]:
+def _read(path: Path, file: Path, size: tuple[int, ...]) -> NDArray[Any]:
     found: NDArray[Any] = np.load(path, allow_pickle=False)
     if found.size != int(np.prod(size)):
         raise ImageError(
@@ -87,23 +108,24 @@ def _child() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number, name in enumerate(asked["files"]):
         try:
-            pixels = _pixels(name)
+            pixels = _pixels(name, asked["frame"])
         except Exception as error:  # whatever a decoder raises is the reason of the refusal
             sys.stdout.write(json.dumps({"file": name, "reason": f"{type(error).__name__}: {error}"}))
             sys.exit(REFUSED)
         np.save(Path(asked["out"]) / f"{number}.npy", np.ascontiguousarray(pixels), allow_pickle=False)
 
 
-def _pixels(name: str) -> NDArray[Any]:
-    """Stored values of one file; what the decoder warns of is an error."""
+def _pixels(name: str, frame: int | None = None) -> NDArray[Any]:
+    """Stored values of one file, or of one of its frames; what the decoder warns of is an error."""
     from pydicom import dcmread
+    from pydicom.pixels.utils import pixel_array
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = dcmread(name)
+        dataset = None if frame is not None else dcmread(name, defer_size=LARGEST_ELEMENT)
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("error", RuntimeWarning)
-        found: NDArray[Any] = dataset.pixel_array
+        found: NDArray[Any] = pixel_array(name, index=frame) if dataset is None else dataset.pixel_array
         return found
 
 

@@ -22,6 +22,7 @@ from neurolysis.localization.archives import unpacked
 from neurolysis.localization.decoding import decode_apart
 from neurolysis.localization.dicom_series import (
     ANGLE_TOLERANCE,
+    LARGEST_ELEMENT,
     MAX_VOXELS,
     Header,
     Series,
@@ -347,7 +348,7 @@ def _decode(header: Header) -> NDArray[Any]:
 
     with reading(header.file), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = dcmread(header.file)
+        dataset = dcmread(header.file, defer_size=LARGEST_ELEMENT)
         _require_pixels(header, dataset)
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("error", RuntimeWarning)
@@ -355,16 +356,22 @@ def _decode(header: Header) -> NDArray[Any]:
 
 
 def _require_pixels(header: Header, dataset: Any) -> None:
-    """Pixels are there and, when not compressed, as many bytes as the header declares."""
+    """Pixels are there and, when not compressed, as many bytes as the header declares; none is read yet."""
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise refusal(header.file, "no pixel data (file cut short?)")
     if "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     bits = int(dataset.Rows) * int(dataset.Columns) * header.frames * int(dataset.BitsAllocated)
-    expected, found = bits // 8, len(dataset.PixelData)
+    expected, found = bits // 8, _stored_bytes(dataset.get_item("PixelData"))
     if not expected <= found <= expected + expected % 2:
         problem = f"pixel data {'shorter' if found < expected else 'longer'} than the header declares"
         raise refusal(header.file, problem, f"{found} bytes", f"{expected} bytes")
+
+
+def _stored_bytes(element: Any) -> int:
+    """Length of an element's value, as the file states it where the value was left there."""
+    value = getattr(element, "value", None)
+    return int(element.length) if value is None else len(value)
 
 
 # ------------------------------------------------------------------ DICOM details

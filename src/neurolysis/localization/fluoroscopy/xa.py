@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurolysis.case import PatientPosition
-from neurolysis.errors import ImageError, InputError
+from neurolysis.errors import ImageError, InputError, NeurolysisError
+from neurolysis.localization.decoding import one_frame
 from neurolysis.localization.fluoroscopy.carm import CArm, angles_of_dicom
 
 KINDS = ("XA", "RF")
@@ -36,13 +37,24 @@ def read_xa(
         ImageError: no XA or RF image, angles or distances missing, several values a pixel, or no pixels.
     """
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     where = path.name
     try:
-        found = pydicom.dcmread(path)
-    except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+        found = pydicom.dcmread(path, stop_before_pixels=True, defer_size=2**20)
+    except Exception as error:  # pydicom raises many kinds on a broken file; each is one refusal here
         raise ImageError("no DICOM file", where=where, found=str(error)[:120]) from error
+    try:
+        return _read_xa(path, found, isocentre_mm, position)
+    except NeurolysisError:
+        raise
+    except Exception as error:  # elements are only converted when asked for, and may be broken anywhere
+        raise ImageError("the file cannot be read", where=where, found=str(error)[:120]) from error
+
+
+def _read_xa(
+    path: Path, found: Any, isocentre_mm: ArrayLike, position: PatientPosition | None
+) -> tuple[CArm, NDArray[np.float32]]:
+    where = path.name
     if found.get("Modality") not in KINDS:
         raise ImageError("not a fluoroscopic image", where=where, found=found.get("Modality"), allowed=KINDS)
     missing = [words for name, words in NEEDED.items() if found.get(name) in (None, "")]
@@ -71,15 +83,9 @@ def read_xa(
         columns=int(found.Columns),
         rows=int(found.Rows),
     )
-    return carm, integrals(_first_frame(found, where), _is_inverted(found))
-
-
-def _first_frame(found: Any, where: str) -> NDArray[np.float64]:
-    try:
-        pixels = np.asarray(found.pixel_array, dtype=np.float64)
-    except Exception as error:  # a decoder's own kinds of error differ from release to release
-        raise ImageError("the pixels cannot be decoded", where=where, found=str(error)[:120]) from error
-    return pixels if pixels.ndim == 2 else pixels[0]
+    packed = bool(found.file_meta.TransferSyntaxUID.is_encapsulated)
+    pixels = one_frame(path, 0, (int(found.Rows), int(found.Columns)), compressed=packed)
+    return carm, integrals(pixels, _is_inverted(found))
 
 
 def _is_inverted(found: Any) -> bool:

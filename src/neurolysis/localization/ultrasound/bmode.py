@@ -1,8 +1,9 @@
 """A simulated B-mode image of the scene's cross-section, for rehearsal: convolution of random scatterers.
 
 Linear model: echoes are scatterers of random strength convolved with the point spread function of the probe,
-under attenuation along the beam and full shadow behind bone and air. No refraction, no multiple echoes but the
-needle's, no beam steering. How bright a tissue is drawn is an illustration (``data/echo.yaml``), not a measurement.
+under attenuation along the beam and full shadow behind bone and air. No refraction, no multiple echoes but
+the needle's, no beam steering. How bright a tissue is drawn is an illustration (``data/echo.yaml``), not a
+measurement.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from neurolysis.errors import InputError
-from neurolysis.geometry import FloatArray, Point
+from neurolysis.geometry import FloatArray, Point, Volume
 from neurolysis.localization.ultrasound.probe import Probe, needle_sight
 from neurolysis.quantity import Value
 from neurolysis.scene import Scene
 
+HIDDEN = 0.1
 SPEED_MM_PER_US = 1.54
 """Speed of sound that scanners assume: the scale of every image, 1540 m/s."""
 
@@ -37,14 +40,15 @@ class EchoSettings(Value):
     cycles: float = Field(gt=0)
     f_number: float = Field(gt=0)
     fascicle_mm: float = Field(gt=0)
-    nerve_diameter_mm: float = Field(gt=0)
+    interface_db: float = Field(ge=0, le=40)
 
 
 @dataclass(frozen=True)
 class Sonogram:
-    """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``, and the exact truth.
+    """``picture`` (rows, columns) uint8, ``tissue`` (rows, columns) indices into ``names``: the exact truth.
 
-    ``nerve`` (rows, columns) is True inside the drawn nerve, ``tip_px`` the needle's tip (column, row).
+    ``nerve`` (rows, columns) is True inside a nerve, ``shadow`` where bone or air above
+    lets less than a tenth of the echo through, ``tip_px`` the needle's tip (column, row).
     """
 
     probe: Probe
@@ -52,7 +56,16 @@ class Sonogram:
     tissue: NDArray[np.int16]
     names: tuple[str, ...]
     nerve: NDArray[np.bool_]
+    shadow: NDArray[np.bool_]
     tip_px: tuple[float, float] | None
+
+    def tip_hidden(self) -> bool | None:
+        """Whether the tip lies where nothing returns from; None without a needle or outside the image."""
+        if self.tip_px is None:
+            return None
+        column, row = round(self.tip_px[0]), round(self.tip_px[1])
+        inside = 0 <= row < self.shadow.shape[0] and 0 <= column < self.shadow.shape[1]
+        return bool(self.shadow[row, column]) if inside else None
 
 
 @cache
@@ -73,7 +86,7 @@ def sonogram(
     gain_db: float = 0.0,
     seed: int = 0,
 ) -> Sonogram:
-    """The cross-section under a probe as a B-mode image; ``needle`` is (tip, hub). The same seed, the same image.
+    """The cross-section under a probe as a B-mode image; ``needle`` is (tip, hub). One seed, one image.
 
     Raises:
         InputError: a frequency outside 1 to 25 MHz, a probe whose image lies outside the scene.
@@ -84,12 +97,12 @@ def sonogram(
     rows, columns = probe.shape
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
     points = probe.to_lps(grid)
-    inside = scene.image.contains(points.reshape(-1, 3)).reshape(rows, columns)
-    if not inside.any():
+    plane = _Plane(scene, points)
+    if not plane.inside.any():
         raise InputError("the probe's image lies outside the scene", found=list(probe.face_mm))
-    labels = scene.tissues.volume.sample(points.reshape(-1, 3), order=0, outside=-1).reshape(rows, columns)
+    labels = plane.sample(plane.cut(scene.tissues.volume), 0)
     names = (*scene.tissues.names, "outside")
-    tissue = np.where(inside, labels, -1).astype(np.int16)
+    tissue = np.where(plane.inside, labels, -1).astype(np.int16)
     tissue[tissue < 0] = len(names) - 1
     rng = np.random.default_rng(seed)
     level = np.array([look.level_db.get(name, look.default_level_db) for name in names])[tissue]
@@ -97,10 +110,65 @@ def sonogram(
     level = np.where(nerve, look.level_db["epineurium"], level)
     level = np.where(fascicle, look.level_db["fascicle"], level)
     level[tissue == len(names) - 1] = -200
+    blocked = _blocked(scene, plane, look)
+    level = np.where(blocked, look.level_db["bone"], level + _interfaces(scene, plane, probe, look))
     echo = _echoes(level, probe, look, frequency_mhz, rng)
-    echo *= _reaching(tissue, names, probe, look, frequency_mhz)
-    tip = _draw_needle(echo, probe, needle) if needle is not None else None
-    return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, tip)
+    reaching = _reaching(blocked, probe, look, frequency_mhz)
+    echo *= reaching
+    tip = _draw_needle(echo, probe, needle, reaching) if needle is not None else None
+    return Sonogram(probe, _compressed(echo, look, gain_db), tissue, names, nerve, reaching < HIDDEN, tip)
+
+
+class _Plane:
+    """Sampling of the scene's volumes on an image plane; their common frame is worked out once.
+
+    ``points`` (rows, columns, 3) LPS mm; ``inside`` (rows, columns) whether they lie in the scene.
+    """
+
+    def __init__(self, scene: Scene, points: FloatArray) -> None:
+        image = scene.image
+        self.points = points
+        corner = image.to_index(points[0, 0])
+        down, across = image.to_index(points[1, 0]) - corner, image.to_index(points[0, 1]) - corner
+        rows, columns = (np.arange(n)[:, None] for n in points.shape[:2])
+        index = corner[:, None, None] + (rows * down).T[:, :, None] + (columns * across).T[:, None, :]
+        top = np.array(image.shape)
+        ends = index[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        low = np.clip(np.floor(ends.min(axis=1)).astype(int) - 1, 0, top - 1)
+        high = np.clip(np.ceil(ends.max(axis=1)).astype(int) + 2, low + 1, top)
+        self.block = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        self.inside = np.ones(points.shape[:2], bool)
+        for axis in range(3):
+            self.inside &= (index[axis] >= -0.5) & (index[axis] <= top[axis] - 0.5)
+        self.index = index - low[:, None, None]
+
+    def cut(self, volume: Volume) -> NDArray[Any]:
+        """The voxels round the plane: it needs little of a large image."""
+        return volume.array[self.block]
+
+    def sample(self, array: NDArray[Any], order: int) -> FloatArray:
+        """Values (rows, columns) of voxels that :meth:`cut` gave: ``order`` 0 nearest, 1 linear."""
+        from scipy.ndimage import map_coordinates
+
+        return np.asarray(map_coordinates(array, self.index, order=order, mode="nearest"), float)
+
+
+def _blocked(scene: Scene, plane: _Plane, look: EchoSettings) -> NDArray[np.bool_]:
+    """Inside bone or air (rows, columns); edges lie half-way between voxels."""
+    names = [k for k, name in enumerate(scene.tissues.names) if name in look.absorbing]
+    solid = np.isin(plane.cut(scene.tissues.volume), names).astype(np.float32)
+    return np.asarray((plane.sample(solid, 1) > 0.5) & plane.inside)
+
+
+def _interfaces(scene: Scene, plane: _Plane, probe: Probe, look: EchoSettings) -> FloatArray:
+    """Extra dB (rows, columns) where the image's grey values change along the beam: fascia and borders."""
+    from scipy.ndimage import gaussian_filter
+
+    grey = plane.sample(plane.cut(scene.image).astype(np.float32), 1)
+    values = gaussian_filter(grey, 0.5 / probe.pixel_mm, truncate=3)
+    low, high = np.percentile(values[::4, ::4], [10, 90])
+    slope = np.abs(np.gradient(values, probe.pixel_mm, axis=0)) / max(float(high - low), 1e-9)
+    return np.asarray(look.interface_db * np.clip(3 * slope, 0, 1), float)
 
 
 def _nerve_section(
@@ -110,8 +178,8 @@ def _nerve_section(
     flat = points.reshape(-1, 3)
     inside = np.zeros(len(flat), bool)
     for nerve in scene.nerves:
-        curve = nerve.curve.as_array
-        radius = max(look.nerve_diameter_mm, 0.0) / 2
+        curve = nerve.curve.as_array()
+        radius = nerve.radius_mm.value
         low, high = curve.min(axis=0) - radius, curve.max(axis=0) + radius
         near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
         if len(near):
@@ -133,8 +201,8 @@ def _echoes(
 ) -> FloatArray:
     """Envelope of random scatterers of a strength (rows, columns) in dB through the point spread function.
 
-    Axially a Gaussian pulse of so many cycles; sideways lambda times f-number (Rayleigh width of an aperture in
-    focus). Two independent normal parts give fully developed speckle: a Rayleigh distributed envelope.
+    Axially a Gaussian pulse of so many cycles; sideways lambda times f-number (Rayleigh width of an aperture
+    in focus). Two independent normal parts give fully developed speckle: a Rayleigh distributed envelope.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -150,14 +218,13 @@ def _echoes(
 
 
 def _reaching(
-    tissue: NDArray[np.int16], names: tuple[str, ...], probe: Probe, look: EchoSettings, frequency_mhz: float
+    blocked: NDArray[np.bool_], probe: Probe, look: EchoSettings, frequency_mhz: float
 ) -> FloatArray:
     """Share of the amplitude that comes back from each pixel, after time gain compensation for soft tissue.
 
     The machine's gain undoes the attenuation of soft tissue, so what remains is the shadow: behind the first
     2 mm of bone or air nothing returns.
     """
-    blocked = np.isin(tissue, [k for k, name in enumerate(names) if name in look.absorbing])
     depth = np.cumsum(blocked, axis=0) * probe.pixel_mm
     loss_db = look.attenuation_db_per_cm_mhz * 20 * frequency_mhz * depth / 10 * 2
     edge = np.diff(blocked.astype(np.int8), axis=0, prepend=0) > 0
@@ -165,8 +232,13 @@ def _reaching(
     return np.asarray(10 ** (-loss_db / 20) * np.where(first, 6.0, 1.0))
 
 
-def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) -> tuple[float, float]:
-    """Add the shaft's bright line and one reverberation below it, as far as its mirror reflection returns."""
+def _draw_needle(
+    echo: FloatArray, probe: Probe, needle: tuple[Point, Point], reaching: FloatArray
+) -> tuple[float, float]:
+    """Add the shaft's bright line and one reverberation below it, as far as its mirror reflection returns.
+
+    Behind bone and air it is as dark as all else.
+    """
     tip, hub = np.array(needle[0]), np.array(needle[1])
     sight = needle_sight(probe, tip, hub)
     rows, columns = echo.shape
@@ -175,9 +247,10 @@ def _draw_needle(echo: FloatArray, probe: Probe, needle: tuple[Point, Point]) ->
     weight = np.exp(-0.5 * (away / (probe.slice_mm / 2.355)) ** 2)
     bright = (0.25 + 0.75 * sight.mirrored_share) * 6 * weight
     for shift, share in ((0, 1.0), (round(1.0 / probe.pixel_mm), 0.3)):
-        at = np.round(pixels).astype(int) + [0, shift]
+        at = np.round(pixels).astype(int) + np.array([0, shift])
         ok = (at[:, 0] >= 0) & (at[:, 0] < columns) & (at[:, 1] >= 0) & (at[:, 1] < rows)
-        np.maximum.at(echo, (at[ok, 1], at[ok, 0]), bright[ok] * share)
+        place = (at[ok, 1], at[ok, 0])
+        np.maximum.at(echo, place, bright[ok] * share * np.minimum(reaching[place], 1))
     tip_pixel = probe.to_pixel(tip)[0]
     return float(tip_pixel[0]), float(tip_pixel[1])
 

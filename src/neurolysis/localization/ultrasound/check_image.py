@@ -1,4 +1,4 @@
-"""Is this an image the network was made for? Colour, shape, and how far its grey values lie from the training's."""
+"""Is this an image the network was made for? Colour, shape, and how far its grey values lie from training."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolysis.errors import ImageError
+from neurolysis.localization.decoding import one_frame
 
 LEAST_SIDE, MOST_PIXELS, MOST_BYTES = 96, 4096 * 4096, 200 * 2**20
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".dcm", ".dicom")
@@ -83,13 +84,15 @@ def _check_size(rows: int, columns: int, path: Path) -> None:
 def _from_dicom(path: Path, frame: int) -> UltrasoundImage:
     """One frame; the scale from the region calibration that covers most of it."""
     from pydicom import dcmread
-    from pydicom.pixels import pixel_array
 
     try:
-        found = dcmread(path, stop_before_pixels=True)
+        found = dcmread(path, stop_before_pixels=True, defer_size=2**20)
         modality = str(found.get("Modality", ""))
         rows, columns = int(found.get("Rows", 0)), int(found.get("Columns", 0))
+        samples = int(found.get("SamplesPerPixel", 1))
         frames = int(found.get("NumberOfFrames", 1) or 1)
+        packed = bool(found.file_meta.TransferSyntaxUID.is_encapsulated)
+        regions = [_region(one) for one in found.get("SequenceOfUltrasoundRegions", None) or ()]
     except Exception as error:  # pydicom raises many kinds on a broken file; each is one refusal here
         raise ImageError("the file cannot be read", where=str(path), found=str(error)[:120]) from error
     if modality != "US":
@@ -97,13 +100,12 @@ def _from_dicom(path: Path, frame: int) -> UltrasoundImage:
     _check_size(rows, columns, path)
     if not 0 <= frame < frames:
         raise ImageError("no such frame", where=str(path), found=frame, allowed=f"0 to {frames - 1}")
-    try:
-        pixels = np.asarray(pixel_array(path, index=frame))
-        regions = [_region(one) for one in found.get("SequenceOfUltrasoundRegions", None) or ()]
-    except Exception as error:  # as above
-        raise ImageError("the pixels cannot be read", where=str(path), found=str(error)[:120]) from error
-    if pixels.dtype != np.uint8 or pixels.shape[:2] != (rows, columns):
-        raise ImageError("pixels of another kind", where=str(path), found=f"{pixels.dtype} {pixels.shape}")
+    if samples not in (1, 3):
+        raise ImageError("neither grey nor colour", where=str(path), found=samples, allowed="1 or 3 samples")
+    size = (rows, columns) if samples == 1 else (rows, columns, samples)
+    pixels = one_frame(path, frame, size, compressed=packed)
+    if pixels.dtype != np.uint8:
+        raise ImageError("pixels of another kind", where=str(path), found=pixels.dtype, allowed="8 bits")
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     known = [one for one in regions if one is not None]

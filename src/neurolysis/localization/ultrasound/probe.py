@@ -13,8 +13,9 @@ from neurolysis.geometry import ORTHONORMAL_TOLERANCE, FloatArray, Point, unit_v
 from neurolysis.quantity import Value
 
 Approach = Literal["in-plane", "out-of-plane", "oblique"]
-IN_PLANE_DEG, OUT_OF_PLANE_DEG = 10.0, 80.0
-"""Largest angle to the plane that is called in-plane and smallest that is called out-of-plane: our words."""
+IN_PLANE_DEG, OUT_OF_PLANE_DEG = 10.0, 70.0
+"""In-plane: at most so far off the plane. Out-of-plane: seen from above, the needle crosses the face at so
+large an angle, however steeply it goes down. Oblique: what lies between. Our words."""
 
 
 class Probe(Value):
@@ -61,7 +62,9 @@ class Probe(Value):
     @property
     def normal(self) -> FloatArray:
         """Unit normal (3,) of the plane: across x beam."""
-        return np.cross(self.across, self.beam)
+        across, beam = np.array(self.across), np.array(self.beam)
+        normal: FloatArray = np.cross(across, beam).astype(np.float64)
+        return normal
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,7 +77,10 @@ class Probe(Value):
         columns = self.shape[1]
         side = (at[..., :1] - (columns - 1) / 2) * self.pixel_mm
         down = (at[..., 1:] + 0.5) * self.pixel_mm
-        return np.array(self.face_mm) + side * np.array(self.across) + down * np.array(self.beam)
+        places: FloatArray = (
+            np.array(self.face_mm) + side * np.array(self.across) + down * np.array(self.beam)
+        )
+        return places
 
     def to_pixel(self, points_mm: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Points (..., 3) to pixels (..., 2) of their foot on the plane, and their distance from it (...)."""
@@ -87,10 +93,10 @@ class Probe(Value):
 class NeedleSight(Value):
     """How a needle lies to the plane. Lengths in mm, angles in degrees.
 
-    ``face_angle_deg`` is between shaft and probe face (0: along the face, the brightest), ``seen_length_mm`` the
-    part of the shaft inside the plane's thickness and the image, ``mirrored_share`` the share of that part
-    whose mirror reflection falls back on the probe's face (geometry only: straight beams, a smooth straight
-    shaft; a rough or echogenic tip is seen beyond it).
+    ``face_angle_deg`` is between shaft and probe face (0: along the face, the brightest), ``seen_length_mm``
+    the part of the shaft inside the plane's thickness and the image, ``mirrored_share`` the share of that
+    part whose mirror reflection falls back on the probe's face (geometry only: straight beams, a smooth
+    straight shaft; a rough or echogenic tip is seen beyond it).
     """
 
     approach: Approach
@@ -119,9 +125,7 @@ def needle_sight(
     way = unit_vector(tip - hub)
     plane = np.degrees(np.arcsin(np.clip(abs(way @ probe.normal), 0, 1)))
     face = np.degrees(np.arcsin(np.clip(abs(way @ np.array(probe.beam)), 0, 1)))
-    approach: Approach = (
-        "in-plane" if plane <= IN_PLANE_DEG else "out-of-plane" if plane >= OUT_OF_PLANE_DEG else "oblique"
-    )
+    approach = _approach(probe, way, float(plane))
     pixel, off = probe.to_pixel(tip)
     inside = _inside(probe, pixel) & (abs(off) <= probe.slice_mm / 2)
     places = hub + np.linspace(0, 1, 2001)[:, None] * (tip - hub)
@@ -142,6 +146,14 @@ def needle_sight(
         words=_words(approach, bool(inside), length, share),
         **target,
     )
+
+
+def _approach(probe: Probe, way: FloatArray, plane_deg: float) -> Approach:
+    """In-plane, out-of-plane or oblique, for a needle (3,) so far off the plane."""
+    if plane_deg <= IN_PLANE_DEG:
+        return "in-plane"
+    crossing = np.degrees(np.arctan2(abs(way @ probe.normal), abs(way @ np.array(probe.across))))
+    return "out-of-plane" if crossing >= OUT_OF_PLANE_DEG else "oblique"
 
 
 def _inside(probe: Probe, pixels: FloatArray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Bringing an image taken before the procedure to one taken during it: images, landmarks or surfaces."""
