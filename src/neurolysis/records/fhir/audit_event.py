@@ -133,7 +133,9 @@ def audit_event(line: AuditLine, server: str) -> Resource:
             "source": {
                 "site": server,
                 "observer": {"display": "neurolysis workstation"},
-                "type": [{"system": HL7 + "security-source-type", "code": "4", "display": "Application Server"}],
+                "type": [
+                    {"system": HL7 + "security-source-type", "code": "4", "display": "Application Server"}
+                ],
             },
             "entity": list(_entities(line, name)),
             **extensions(audit_hash=line.hash, audit_previous_hash=line.previous),
@@ -161,7 +163,13 @@ def _subtypes(line: AuditLine, name: str) -> Iterator[Resource]:
 
 def _profile(name: str, with_patient: bool) -> str | None:
     """The BALP profile of an interaction; None where there is none (operations)."""
-    words = {"create": "Create", "read": "Read", "update": "Update", "delete": "Delete", "search-type": "Query"}
+    words = {
+        "create": "Create",
+        "read": "Read",
+        "update": "Update",
+        "delete": "Delete",
+        "search-type": "Query",
+    }
     if name not in words:
         return None
     return ("Patient" if with_patient else "") + words[name]
@@ -194,7 +202,11 @@ def _server(server: str, name: str) -> Resource:
 
 def _user(line: AuditLine, name: str) -> Resource:
     """The person; in a write BALP takes author, informant or custodian."""
-    code = ("IRCP", "information recipient") if name in ("read", "search-type", "operation") else ("AUT", "author")
+    code = (
+        ("IRCP", "information recipient")
+        if name in ("read", "search-type", "operation")
+        else ("AUT", "author")
+    )
     proven = "" if line.mode == "accounts" else " (name typed, not authenticated)"
     type_ = {"system": HL7 + "v3-ParticipationType", "code": code[0], "display": code[1]}
     return {

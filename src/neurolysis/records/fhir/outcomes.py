@@ -67,7 +67,10 @@ def _adverse_event(record: Record, item: AdverseEvent) -> Resource:
                 "outcome": {"coding": [{"system": system, "code": outcome}]},
                 "suspectEntity": cause,
                 **extensions(
-                    grade=item.grade, grading_scale=item.grading_scale, resolved=item.resolved, **_graded(item)
+                    grade=item.grade,
+                    grading_scale=item.grading_scale,
+                    resolved=item.resolved,
+                    **_graded(item),
                 ),
             }
         ),
@@ -174,7 +177,9 @@ def _visit(record: Record, visit: Visit) -> Iterator[Resource]:
         if value is not None:
             quantity = {"value": value, "unit": unit, "system": UCUM, "code": unit}
             rest = {"valueQuantity": quantity, "note": note}
-            yield _observation(record, "survey", concept(text, own("observation", name)), visit.day.isoformat(), rest)
+            yield _observation(
+                record, "survey", concept(text, own("observation", name)), visit.day.isoformat(), rest
+            )
 
 
 # ---------------------------------------------------------------- aftercare
@@ -219,5 +224,3 @@ def _day_of(record: Record) -> date:
         days += [item.onset for item in seen.complications if item.onset]
         days += [seen.procedure.performed.date()] if seen.procedure else []
     return max(days)
-
-

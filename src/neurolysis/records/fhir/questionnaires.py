@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from neurolysis.case import Answers
 from neurolysis.errors import NeurolysisError
-from neurolysis.records.fhir.record import Record, key_of
 from neurolysis.records.fhir.clinical import addressed
+from neurolysis.records.fhir.record import Record, key_of
 from neurolysis.records.fhir.terms import HL7, Resource, concept, extensions, own, reference
 from neurolysis.scores.fhir import PREFIX, response
 from neurolysis.scores.registry import form, instruments
@@ -50,7 +50,9 @@ def _numbers_only(answers: Answers) -> Resource:
     return {
         "resourceType": "QuestionnaireResponse",
         "questionnaire": PREFIX + answers.questionnaire,
-        "status": "completed" if all(value is not None for value in answers.items.values()) else "in-progress",
+        "status": "completed"
+        if all(value is not None for value in answers.items.values())
+        else "in-progress",
         "authored": answers.answered.isoformat(),
         **({"item": items} if items else {}),
     }

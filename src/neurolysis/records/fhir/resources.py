@@ -31,6 +31,7 @@ BUILDERS: Mapping[str, tuple[Builder, ...]] = MappingProxyType(
             questionnaires.derived_scores,
             procedures.block_diaries,
             outcomes.outcome_observations,
+            risks.limit_observations,
         ),
         "QuestionnaireResponse": (questionnaires.responses,),
         "ServiceRequest": (orders.service_requests,),

@@ -1,7 +1,8 @@
 """RiskAssessment: what the evidence expects of the planned technique, and what each plan was computed to do.
 
 FHIR probabilities are per cent. A number keeps its interval, what was counted among whom, and its source in
-the rationale; what is no percentage stands there in words.
+the rationale. What is no percentage stands in a note: some readers of R4 refuse a prediction without a
+probability. Limits of structures at risk are Observations, with each value and unit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from neurolysis.records.fhir.terms import (
 )
 
 PERCENT = "percent"
+VERDICTS = ("ok", "cannot say", "warn", "stop")
+"""From the best to the worst."""
 
 
 def risk_assessments(record: Record) -> Iterator[Resource]:
@@ -64,8 +67,13 @@ def _prognosis(record: Record, expected: Prognosis) -> Resource:
             "status": "final",
             "method": concept(title, own("risk-method", "evidence")),
             "condition": (treated(record) or [None])[0],
-            "prediction": [_prediction(kind, item) for kind, item in found if item.basis != "none found"],
-            **notes(f"Evidence version {evidence_version()}.", expected.coverage_link, *expected.caveats),
+            "prediction": [_prediction(kind, item) for kind, item in found if _is_chance(item)],
+            **notes(
+                f"Evidence version {evidence_version()}.",
+                *(_words(item) for _, item in found if item.basis != "none found" and not _is_chance(item)),
+                expected.coverage_link,
+                *expected.caveats,
+            ),
         }
     )
 
@@ -81,20 +89,33 @@ def _head(record: Record, part: str) -> Resource:
     }
 
 
-def _prediction(kind: str, item: Prediction) -> Resource:
-    title = item.title or item.outcome
+def _is_chance(item: Prediction) -> bool:
+    return item.value is not None and item.unit == PERCENT and 0 <= item.value <= 100
+
+
+def _title(item: Prediction) -> str:
     when = "" if item.at_months is None else f" at {item.at_months:g} months"
-    return without_nothing(
-        {
-            "outcome": concept(f"{title}{when}", own("outcome-family", item.outcome), own("outcome-kind", kind)),
-            "probabilityDecimal": item.value if item.unit == PERCENT else None,
-            "rationale": "; ".join(filter(None, _rationale(item))),
-            **extensions(
-                interval_low=item.low, interval_high=item.high, interval=item.interval, unit=item.unit,
-                value=None if item.unit == PERCENT else item.value, at_months=item.at_months, basis=item.basis,
-            ),
-        }
-    )  # fmt: skip
+    return f"{item.title or item.outcome}{when}"
+
+
+def _words(item: Prediction) -> str:
+    return f"{_title(item)}: {'; '.join(filter(None, _rationale(item)))}"
+
+
+def _prediction(kind: str, item: Prediction) -> Resource:
+    codes = (own("outcome-family", item.outcome), own("outcome-kind", kind))
+    return {
+        "outcome": concept(_title(item), *codes),
+        "probabilityDecimal": item.value,
+        "rationale": "; ".join(filter(None, _rationale(item))),
+        **extensions(
+            interval_low=item.low,
+            interval_high=item.high,
+            interval=item.interval,
+            at_months=item.at_months,
+            basis=item.basis,
+        ),
+    }
 
 
 def _rationale(item: Prediction) -> Iterator[str]:
@@ -112,10 +133,10 @@ def _rationale(item: Prediction) -> Iterator[str]:
 
 
 def _computed(record: Record, plan: PlanItem) -> Resource:
-    injury = plan.record.get("injury") or {}
-    target = next((n for n in injury.get("nerves") or () if n.get("is_target")), {})
-    found = [_criterion(item) for item in target.get("by_criterion") or ()]
-    found += [_structure(item) for item in injury.get("structures") or ()]
+    target = _target(plan)
+    found = [
+        item for item in target.get("by_criterion") or () if item.get("probability_critical") is not None
+    ]
     return without_nothing(
         {
             **_head(record, f"risk-plan-{plan.number}"),
@@ -123,44 +144,69 @@ def _computed(record: Record, plan: PlanItem) -> Resource:
             "status": "final" if plan.approved else "preliminary",
             "method": concept("Simulation on the patient's own anatomy", own("risk-method", "simulation")),
             "occurrenceDateTime": moment(plan.made_at),
-            "prediction": [item for item in found if item],
-            "mitigation": str(target.get("coverage_reason") or ""),
-            **notes(plan.mark, f"Target: {target.get('coverage', 'no verdict')}"),
+            "prediction": [_criterion(item) for item in found],
+            **notes(
+                plan.mark,
+                f"Target: {target.get('coverage', 'no verdict')}. {target.get('coverage_reason', '')}".strip(),
+            ),
         }
     )
+
+
+def _target(plan: PlanItem) -> Mapping[str, Any]:
+    nerves = (plan.record.get("injury") or {}).get("nerves") or ()
+    return next((nerve for nerve in nerves if nerve.get("is_target")), {})
 
 
 def _criterion(item: Mapping[str, Any]) -> Resource:
     """The chance that the target is lesioned over its critical length, by one lesion criterion."""
-    chance = item.get("probability_critical")
     length = f"longest lesioned length {item['longest_lesioned_mm']:.1f} mm"
-    return without_nothing(
-        {
-            "outcome": concept(
-                f"Target lesioned over the critical length: {item['label']}",
-                own("criterion", str(item["criterion"])),
-            ),
-            "probabilityDecimal": None if chance is None else round(100.0 * chance, 6),
-            "rationale": f"{length}; chance under the positional spread of the nerve",
-        }
-    )
-
-
-def _structure(item: Mapping[str, Any]) -> Resource:
-    """A structure at risk: the worst verdict of its limits, in words."""
-    order = ("ok", "cannot say", "warn", "stop")
-    checks = item.get("checks") or ()
-    if not checks:
-        return {}
-    worst = max((str(check["verdict"]) for check in checks), key=order.index)
     return {
-        "outcome": concept(f"Harm to {item['structure']}", own("structure-kind", str(item["kind"]))),
-        "qualitativeRisk": concept(worst, own("limit-verdict", worst.replace(" ", "-"))),
-        "rationale": "; ".join(_check(check) for check in checks),
+        "outcome": concept(
+            f"Target lesioned over the critical length: {item['label']}",
+            own("criterion", str(item["criterion"])),
+        ),
+        "probabilityDecimal": round(100.0 * item["probability_critical"], 6),
+        "rationale": f"{length}; chance under the positional spread of the nerve",
     }
 
 
-def _check(check: Mapping[str, Any]) -> str:
+def limit_observations(record: Record) -> Iterator[Resource]:
+    """Each structure at risk of each plan: the worst verdict of its limits, with every value found."""
+    for plan in record.plans:
+        structures = (plan.record.get("injury") or {}).get("structures") or ()
+        for number, item in enumerate(structures, start=1):
+            if item.get("checks"):
+                yield _structure(record, plan, number, item)
+
+
+def _structure(record: Record, plan: PlanItem, number: int, item: Mapping[str, Any]) -> Resource:
+    worst = max((str(check["verdict"]) for check in item["checks"]), key=VERDICTS.index)
+    id = part_id(key_of(record), f"plan-{plan.number}-limit-{number}")
+    kind = own("structure-kind", str(item["kind"]))
+    return {
+        **head(record, "Observation", id),
+        "status": "final" if plan.approved else "preliminary",
+        "basedOn": [reference("CarePlan", plan_resource_id(record, plan))],
+        "code": concept(f"Limits kept: {item['structure']}", own("observation", "limit-check"), kind),
+        "subject": subject(record),
+        "effectiveDateTime": moment(plan.made_at),
+        "valueCodeableConcept": concept(worst, own("limit-verdict", worst.replace(" ", "-"))),
+        "component": [_check(check) for check in item["checks"]],
+        **notes(plan.mark),
+    }
+
+
+def _check(check: Mapping[str, Any]) -> Resource:
+    """One limit: the value found, or why none can be said."""
     limit, value = check["limit"], check.get("value")
-    found = "cannot say" if value is None else f"{value:.3g} {limit['unit']}"
-    return f"{limit['metric']} {found}: {check['verdict']} (source: {limit['source']})"
+    words = f"{check['verdict']}; {limit['reason']} (source: {limit['source']})"
+    unknown = {"text": check.get("reason") or "cannot say"}
+    bounds = [f"{name} {limit[name]:g}" for name in ("warn", "stop") if limit.get(name) is not None]
+    return {
+        "code": concept(str(limit["metric"]), own("limit-metric", str(limit["metric"]))),
+        **({"dataAbsentReason": unknown} if value is None else
+           {"valueQuantity": {"value": value, "unit": limit["unit"]}}),
+        "interpretation": [concept(words)],
+        "referenceRange": [{"text": f"{limit['direction']}: {', '.join(bounds)} {limit['unit']}"}],
+    }  # fmt: skip
