@@ -30,8 +30,8 @@ def capability_statement(base: str) -> Resource:
             {
                 "mode": "server",
                 "documentation": (
-                    "One Patient for each case. Reading and searching; a transaction with one Patient becomes "
-                    "a new case, whole or not at all. An unknown search parameter is an error."
+                    "One Patient for each case. Reading and searching; a transaction with one Patient "
+                    "becomes a new case, whole or not at all. An unknown search parameter is an error."
                 ),
                 "security": {"description": "The session of the workstation; see its documentation."},
                 "resource": [_resource(kind) for kind in KINDS],
@@ -43,13 +43,11 @@ def capability_statement(base: str) -> Resource:
 
 def _resource(kind: str) -> Resource:
     names = sorted(parameters_of(kind).items())
-    everything = (
-        {"operation": [{"name": "everything", "definition": _DEFINITION}]} if kind == "Patient" else {}
-    )
+    operations = [{"name": "everything", "definition": _DEFINITION}] if kind == "Patient" else []
     return {
         "type": kind,
         "interaction": [{"code": "read"}, {"code": "search-type"}],
         "versioning": "versioned" if kind in BUILDERS else "no-version",
         "searchParam": [{"name": name, "type": parameter.kind} for name, parameter in names],
-        **everything,
+        **({"operation": operations} if operations else {}),
     }

@@ -1,4 +1,4 @@
-"""DocumentReference of the case file and of each plan's report, and the ImagingStudy of the planning image."""
+"""DocumentReference of the case file and of each plan's files, and ImagingStudy of the planning image."""
 
 from __future__ import annotations
 

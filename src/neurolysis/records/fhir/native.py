@@ -127,7 +127,7 @@ def _pain(resource: Resource) -> PainArea:
 def _answers(resource: Resource) -> Answers:
     items: dict[str, float | None] = {}
     for item in resource.get("item") or ():
-        answer = next(iter(item.get("answer") or ()), {})
+        answer: Mapping[str, Any] = next(iter(item.get("answer") or ()), {})
         coded = (answer.get("valueCoding") or {}).get("code")
         number = answer.get("valueDecimal", answer.get("valueInteger"))
         items[str(item["linkId"])] = float(coded) if coded is not None else number

@@ -161,7 +161,7 @@ def consents(record: Record) -> Iterator[Resource]:
     yield without_nothing(
         {
             **head(record, "Consent", part_id(key_of(record), "consent")),
-            "status": "inactive" if revoked else {True: "active", False: "rejected"}.get(given, "proposed"),
+            "status": "inactive" if revoked else _consent_status(given),
             "scope": concept("Treatment", {"system": HL7 + "consentscope", "code": "treatment"}),
             "category": [concept("Consent to a neurolysis", own("consent", "treatment"))],
             "patient": subject(record),
@@ -172,6 +172,10 @@ def consents(record: Record) -> Iterator[Resource]:
             ),
         }
     )
+
+
+def _consent_status(given: object) -> str:
+    return "active" if given is True else "rejected" if given is False else "proposed"
 
 
 def _day(value: object) -> str | None:

@@ -10,7 +10,7 @@ Kind = Literal["token", "string", "reference", "date", "uri"]
 
 
 class Parameter(NamedTuple):
-    """One search parameter: its kind, and paths into the resource (dots go down, lists are looked through)."""
+    """One search parameter: its kind, and paths into the resource (dots go down, through lists)."""
 
     kind: Kind
     paths: tuple[str, ...]

@@ -66,7 +66,7 @@ def _prognosis(record: Record, expected: Prognosis) -> Resource:
             **_head(record, "prognosis"),
             "status": "final",
             "method": concept(title, own("risk-method", "evidence")),
-            "condition": (treated(record) or [None])[0],
+            "condition": next(iter(treated(record)), None),
             "prediction": [_prediction(kind, item) for kind, item in found if _is_chance(item)],
             **notes(
                 f"Evidence version {evidence_version()}.",
@@ -134,9 +134,8 @@ def _rationale(item: Prediction) -> Iterator[str]:
 
 def _computed(record: Record, plan: PlanItem) -> Resource:
     target = _target(plan)
-    found = [
-        item for item in target.get("by_criterion") or () if item.get("probability_critical") is not None
-    ]
+    criteria = target.get("by_criterion") or ()
+    verdict, why = target.get("coverage", "no verdict"), target.get("coverage_reason", "")
     return without_nothing(
         {
             **_head(record, f"risk-plan-{plan.number}"),
@@ -144,11 +143,8 @@ def _computed(record: Record, plan: PlanItem) -> Resource:
             "status": "final" if plan.approved else "preliminary",
             "method": concept("Simulation on the patient's own anatomy", own("risk-method", "simulation")),
             "occurrenceDateTime": moment(plan.made_at),
-            "prediction": [_criterion(item) for item in found],
-            **notes(
-                plan.mark,
-                f"Target: {target.get('coverage', 'no verdict')}. {target.get('coverage_reason', '')}".strip(),
-            ),
+            "prediction": [_criterion(c) for c in criteria if c.get("probability_critical") is not None],
+            **notes(plan.mark, f"Target: {verdict}. {why}".strip()),
         }
     )
 
