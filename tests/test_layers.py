@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("quantity",),
     ("geometry",),
     ("case", "case_fhir", "scene", "instrument", "plan", "exposure", "injury", "assessment", "prognosis",
-     "approval", "delivered", "outcome"),
+     "approval", "delivered", "outcome", "procedure"),
     ("evidence",),
     ("physics",),
     ("nerve",),

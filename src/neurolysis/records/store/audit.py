@@ -24,14 +24,20 @@ def line_hash(line: Mapping[str, Any]) -> str:
 
 def append(connection: sa.Connection, lines: list[dict[str, Any]]) -> None:
     """Add lines in the transaction of what they tell; the head's row lock puts writers in one order."""
-    head = connection.execute(sa.select(audit_head).with_for_update()).one()
-    seq, previous = head.seq, head.hash
+    last = connection.execute(sa.select(audit_head).with_for_update()).one()
+    seq, previous = last.seq, last.hash
     for line in lines:
         seq += 1
         line |= {"seq": seq, "previous": previous}
         previous = line["hash"] = line_hash(line)
     connection.execute(audit.insert(), lines)
     connection.execute(audit_head.update().values(seq=seq, hash=previous))
+
+
+def head(connection: sa.Connection) -> tuple[int, str]:
+    """Number and hash of the last line."""
+    row = connection.execute(sa.select(audit_head)).one()
+    return row.seq, row.hash
 
 
 def rows(
@@ -57,13 +63,13 @@ def verify(connection: sa.Connection, known_heads: Mapping[int, str] | None = No
             rewritten as a whole no longer holds them.
     """
     wanted = dict(known_heads or {})
-    head = connection.execute(sa.select(audit_head)).one_or_none()
+    last = connection.execute(sa.select(audit_head)).one_or_none()
     seq, previous = 0, START
     while page := _page(connection, seq):
         for line in page:
             yield from _line_problems(line, seq + 1, previous, wanted)
             seq, previous = line["seq"], line["hash"]
-    if head is None or (head.seq, head.hash) != (seq, previous):
+    if last is None or (last.seq, last.hash) != (seq, previous):
         yield _problem(seq, "the trail does not end where its head says: lines are missing or were added")
     for number in sorted(number for number in wanted if number > seq):
         yield _problem(number, "a line noted elsewhere is missing")

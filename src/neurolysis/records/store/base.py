@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -115,7 +115,7 @@ class StoreBase:
         self.clock = clock
 
     @classmethod
-    def open(cls, url: str | None = None, folder: Path | None = None, *, clock: Clock = utc_now) -> Any:
+    def open(cls, url: str | None = None, folder: Path | None = None, *, clock: Clock = utc_now) -> Self:
         """Open the store, making it and bringing it up to date where need be.
 
         Args:

@@ -7,8 +7,8 @@ not there: they are told "not found", whatever their role. What a holder may do 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 from neurolysis.errors import ForbiddenError, NotFoundError
 from neurolysis.records.store.values import Principal, Role
@@ -45,6 +45,9 @@ MAY: dict[Role, dict[Kind, frozenset[Action]]] = {
 A planner prepares plans and does not approve them; a registrar keeps outcomes; a patient sees the own case
 and writes the own outcome; an administrator runs the store and sees no patient's data.
 """
+
+PATIENT_WRITES: dict[Kind, frozenset[str]] = {"outcome": frozenset({"diary"})}
+"""What of a document a patient may change; the rest is the team's."""
 
 WITHOUT_OWNER: frozenset[Kind] = frozenset({"audit", "user", "session", "store"})
 """Kinds that belong to nobody; the role alone decides."""
@@ -85,4 +88,16 @@ def require(
         roles = [role for role, kinds in MAY.items() if action in kinds.get(kind, frozenset())]
         raise ForbiddenError(
             f"your role may not {action} this ({kind})", where=where, found=principal.role, allowed=roles
+        )
+
+
+def require_fields(p: Principal, kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse a patient's change of what the team writes. ForbiddenError, naming the fields."""
+    if p.role != "patient" or p.mode == "single-user":
+        return
+    own = PATIENT_WRITES.get(kind, frozenset())
+    others = sorted(name for name in after if name not in own and after[name] != before.get(name))
+    if others:
+        raise ForbiddenError(
+            "a patient may not change this", where=kind, found=", ".join(others), allowed=sorted(own)
         )

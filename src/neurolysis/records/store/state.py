@@ -90,7 +90,7 @@ def _any(connection: sa.Connection, table: sa.Table, case_id: str) -> bool:
 
 def _performed(procedure: Mapping[str, Any], outcome: Mapping[str, Any]) -> date | None:
     """The day something was given: of the first burn or injection, else as the outcome says."""
-    given = [str(step["start"]) for step in procedure.get("given") or ()]
+    given = [str(step["start"]) for step in procedure.get("steps") or ()]
     done = (outcome.get("procedure") or {}).get("performed")
     text = min(given) if given else done
     return date.fromisoformat(str(text)[:10]) if text else None
@@ -100,12 +100,16 @@ def next_contact(performed: date, outcome: Mapping[str, Any]) -> date | None:
     """The first day of the first planned contact that no visit has met; None when all are done."""
     from neurolysis.aftercare.care import follow_up
 
-    seen = [date.fromisoformat(str(visit["day"])[:10]) for visit in outcome.get("visits") or ()]
+    visits, diary = (_days(outcome.get(part)) for part in ("visits", "diary"))
     for contact in follow_up(performed):
-        first = contact.date_from
+        first, seen = contact.date_from, visits + (diary if contact.how == "phone" else [])
         if first is not None and not any(day >= first for day in seen):
             return first
     return None
+
+
+def _days(entries: Any) -> list[date]:
+    return [date.fromisoformat(str(entry["day"])[:10]) for entry in entries or ()]
 
 
 def state_on(row: Mapping[str, Any], day: date) -> State:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from neurolysis.records.store.cases import CaseMethods
+from neurolysis.records.store.documents import DocumentMethods
+from neurolysis.records.store.people import PeopleMethods
+from neurolysis.records.store.plans import PlanMethods
+from neurolysis.records.store.trail import TrailMethods
 
 
-class Store(CaseMethods):
+class Store(PlanMethods, DocumentMethods, PeopleMethods, TrailMethods):
     """See :mod:`neurolysis.records.store`."""

@@ -106,6 +106,7 @@ plans = sa.Table(
     _case_id(primary_key=True),
     _number("number", primary_key=True),
     _number("case_version"),
+    _text("key"),
     _text("hash"),
     _text("record"),
     _text("basis"),
@@ -150,7 +151,7 @@ users = sa.Table(
     _text("folded_name", unique=True),
     _text("role"),
     _text("password"),
-    _text("external_id"),
+    _text("identity"),
     _number("disabled"),
     _text("seal"),
 )

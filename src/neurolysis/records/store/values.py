@@ -109,7 +109,7 @@ class Document(Value):
     case_id: str
     kind: DocumentKind
     version: int
-    data: Mapping[str, Any]
+    value: Mapping[str, Any]
     made_at: datetime
     made_by: str
     hash: str

@@ -15,13 +15,13 @@ TEXTS = {
     "audit": "at user_id user_name role mode origin action what kind case_id patient_id object outcome detail "
     "previous hash",
     "case_versions": "body hash files reason made_at made_by seal",
-    "plans": "hash record basis summary files made_at made_by seal",
+    "plans": "key hash record basis summary files made_at made_by seal",
     "approvals": "body user_id files seal",
     "documents": "body hash made_at made_by seal",
     "drafts": "body updated_at seal",
     "shares": "seal",
     "patients": "name seal",
-    "users": "name folded_name role password external_id seal",
+    "users": "name folded_name role password identity seal",
     "sessions": "user_id principal opened_at expires_at",
 }
 
