@@ -14,6 +14,7 @@ from neurolysis.errors import InputError
 from neurolysis.records.store import Principal, Store
 from neurolysis.workstation.compute import Compute
 from neurolysis.workstation.jobs import JobBook
+from neurolysis.workstation.previews import Previews
 from neurolysis.workstation.replies import SignInError
 from neurolysis.workstation.sessions import Doorkeeper, cookie_name
 from neurolysis.workstation.settings import Settings
@@ -28,6 +29,7 @@ class Station:
     compute: Compute
     jobs: JobBook
     door: Doorkeeper
+    previews: Previews
 
 
 def station(request: Request) -> Station:

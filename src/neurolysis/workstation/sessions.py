@@ -87,7 +87,7 @@ class Doorkeeper:
             raise SignInError("this server has accounts: sign in with a name and a password")
         if not self.launch.use(token):
             raise SignInError("this launch link is not valid, or was used before: start the server again")
-        who = local_user()
+        who = local_user(address)
         return who, self._open(who)
 
     def by_password(self, name: str, password: str, address: str) -> tuple[Principal, str]:
@@ -100,18 +100,18 @@ class Doorkeeper:
         self._count(f"name {name.casefold()}")
         if not self.settings.accounts:
             raise SignInError("this server has no accounts: open it by its launch link")
-        who = self.store.check_password(name, password)
+        who = self.store.check_password(name, password, address)
         if who is None:
             raise SignInError("name or password is wrong")
         return who, self._open(who)
 
-    def by_identity(self, issuer: str, subject: str) -> tuple[Principal, str]:
+    def by_identity(self, issuer: str, subject: str, address: str) -> tuple[Principal, str]:
         """(who, session token) for somebody a provider has identified.
 
         Raises:
             SignInError: nobody here has that identity.
         """
-        who = self.store.user_for_identity(issuer, subject)
+        who = self.store.user_for_identity(issuer, subject, address)
         if who is None:
             raise SignInError("nobody here has that identity: ask the administrator to add it", found=subject)
         return who, self._open(who)
@@ -134,8 +134,8 @@ class Doorkeeper:
             raise TooManyError("too many tries to sign in", allowed=f"again in {wait:.0f} s")
 
 
-def local_user() -> Principal:
+def local_user(origin: str) -> Principal:
     """The one user of a server without accounts."""
-    from neurolysis.records.store import Principal
+    from neurolysis.records.store import local_principal
 
-    return Principal(user_id="local", name="local user", role="clinician", mode=SINGLE_USER)
+    return local_principal(origin=origin)
