@@ -43,11 +43,11 @@ class Blobs:
         Raises:
             InputError: it cannot be read, or is no plain file. OutputError: it cannot be written.
         """
-        return self._add(_chunks(source))
+        return self.add_chunks(_chunks(source))
 
     def add_bytes(self, content: bytes) -> tuple[str, int]:
         """Put bytes in; their hash and size. OutputError when they cannot be written."""
-        return self._add(iter((content,)))
+        return self.add_chunks(iter((content,)))
 
     def read(self, sha256: str) -> bytes:
         """The bytes of a blob, checked against its name.
@@ -88,7 +88,8 @@ class Blobs:
         except OSError:
             shutil.copyfile(place, target)
 
-    def _add(self, chunks: Iterator[bytes]) -> tuple[str, int]:
+    def add_chunks(self, chunks: Iterator[bytes]) -> tuple[str, int]:
+        """Put bytes in as they come; their hash and size. OutputError when they cannot be written."""
         fresh = self.incoming / f"{os.getpid()}-{uuid4().hex}"
         digest, size = hashlib.sha256(), 0
         try:

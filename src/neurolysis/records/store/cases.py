@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from neurolysis.case import Case
 from neurolysis.errors import ConflictError, NotFoundError
 from neurolysis.quantity import canonical_json
-from neurolysis.records.store import state
+from neurolysis.records.store import state as state_module
 from neurolysis.records.store.base import StoreBase, Work
 from neurolysis.records.store.folders import working_folder
 from neurolysis.records.store.names import checked_names, flat, require_files
@@ -54,11 +54,13 @@ class CaseMethods(StoreBase):
             total = work.connection.execute(sa.select(sa.func.count()).select_from(cases).where(*where))
             found = work.connection.execute(_page(where, offset, limit)).mappings().all()
             work.detail = f"{len(found)} shown"
-            rows = tuple(_list_row(row, day) for row in found)
+            rows = tuple(state_module.case_row(dict(row), row["name"] or "", day) for row in found)
             return CasePage(total=total.scalar_one(), rows=rows)
 
     def create_case(self, p: Principal, case: Case, files: Mapping[str, Path] | None = None) -> StoredCase:
-        """A new case; ``files`` are those it names, by their name in the case folder (a folder means all in it).
+        """A new case; ``files`` are those it names, by their name in the case folder.
+
+        A folder stands for everything in it.
 
         An id that is taken gets a suffix, which the case then carries too.
 
@@ -76,7 +78,7 @@ class CaseMethods(StoreBase):
             case = _with_free_id(work, case)
             work.case_id, work.patient_id = case.id, case.patient.id
             row = {"id": case.id, "owner_id": p.user_id, "trashed_at": "", "updated_at": work.at}
-            blank = {name: "" for name in cases.c.keys() if name not in row}
+            blank = {column.name: "" for column in cases.c if column.name not in row}
             work.connection.execute(cases.insert(), {**blank, **row, "version": 0, "demonstration": 0})
             return self._add_version(work, row, 1, case, files, "")
 
@@ -164,7 +166,8 @@ class CaseMethods(StoreBase):
         with self.work(p, "case_folder", "read", "case", "read", id) as work:
             stored = self._stored(work, work.case_row(), version)
             told = {
-                kind: state.newest_document(work.connection, id, kind) for kind in ("outcome", "procedure")
+                kind: state_module.newest_document(work.connection, id, kind)
+                for kind in ("outcome", "procedure")
             }
         with working_folder(self.folder, self.blobs, stored, told) as folder:
             yield folder
@@ -190,7 +193,8 @@ class CaseMethods(StoreBase):
         self.add_blob_rows(work, files.values())
         work.object = f"version {version}"
         work.insert(
-            case_versions, case_id=case.id, version=version, body=case.canonical_json(), hash=case.content_hash(),
+            case_versions, case_id=case.id, version=version,
+            body=case.canonical_json(), hash=case.content_hash(),
             files=canonical_json({name: blob for name, (blob, _) in files.items()}), reason=reason,
             made_at=work.at, made_by=work.principal.name,
         )  # fmt: skip
@@ -231,7 +235,7 @@ class CaseMethods(StoreBase):
             version=wanted,
             case=Case.model_validate_json(found["body"]),
             files=json.loads(found["files"]),
-            state=state.state_on(row, self.today()),
+            state=state_module.state_on(row, self.today()),
             updated_at=found["made_at"],
             updated_by=found["made_by"],
             reason=found["reason"],
@@ -242,7 +246,7 @@ class CaseMethods(StoreBase):
 def refresh(work: Work, row: Mapping[str, Any]) -> dict[str, Any]:
     """Write the case's row anew from what is kept of it; ``row`` says whose it is and when it changed."""
     own = {name: row[name] for name in ("id", "owner_id", "updated_at", "trashed_at")}
-    fresh = {**own, **state.derived_row(work.connection, row["id"])}
+    fresh = {**own, **state_module.derived_row(work.connection, row["id"])}
     work.put(cases, **fresh)
     return fresh
 
@@ -277,7 +281,7 @@ def _in_state(wanted: State | None, today: str) -> list[sa.ColumnElement[bool]]:
     due = sa.and_(cases.c.state == "delivered", cases.c.follow_up_from != "", cases.c.follow_up_from <= today)
     if wanted is None:
         return []
-    if wanted == state.DUE:
+    if wanted == state_module.DUE:
         return [due]
     return [cases.c.state == wanted, sa.not_(due)]
 
@@ -292,7 +296,3 @@ def _page(where: list[sa.ColumnElement[bool]], offset: int, limit: int) -> sa.Se
         .offset(max(offset, 0))
         .limit(min(max(limit, 0), MOST_ROWS))
     )
-
-
-def _list_row(row: Mapping[str, Any], day: Any) -> Any:
-    return state.case_row(row, row["name"] or "", day)

@@ -10,16 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from neurolysis.errors import ConflictError, InputError, NotFoundError, UnknownNameError
-from neurolysis.outcome import Outcome
-from neurolysis.procedure import Consent, Procedure
 from neurolysis.quantity import Value, canonical_json, parse
+from neurolysis.records.store.arrival import DOCUMENTS as MODELS
 from neurolysis.records.store.base import Work
 from neurolysis.records.store.cases import CaseMethods, refresh
 from neurolysis.records.store.permissions import require_fields
 from neurolysis.records.store.tables import documents, drafts
 from neurolysis.records.store.values import DOCUMENT_KINDS, Document, DocumentKind, Draft, Principal
 
-MODELS: Mapping[str, type[Value]] = {"procedure": Procedure, "outcome": Outcome, "consent": Consent}
 DRAFT_KIND = re.compile(r"[a-z0-9-]{1,40}")
 DRAFT_BYTES = 4_000_000
 
@@ -56,12 +54,7 @@ class DocumentMethods(CaseMethods):
                     current=version, where=case_id,
                 )  # fmt: skip
             data = checked.model_dump(mode="json")
-            require_fields(
-                p,
-                kind,
-                before.value if before else MODELS[kind](case_id=case_id).model_dump(mode="json"),
-                data,
-            )
+            require_fields(p, kind, before.value if before else _blank(kind, case_id), data)
             work.object = f"version {version + 1}"
             work.insert(
                 documents, case_id=case_id, kind=kind, version=version + 1, body=checked.canonical_json(),
@@ -131,6 +124,11 @@ class DocumentMethods(CaseMethods):
             work.object = kind
             key = (drafts.c.case_id == case_id, drafts.c.user_id == p.user_id, drafts.c.kind == kind)
             work.connection.execute(drafts.delete().where(*key))
+
+
+def _blank(kind: str, case_id: str) -> dict[str, Any]:
+    """The document before anything was written."""
+    return parse(MODELS[kind], {"case_id": case_id}, kind).model_dump(mode="json")
 
 
 def _require_kind(kind: str) -> None:

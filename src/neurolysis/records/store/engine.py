@@ -95,7 +95,7 @@ def upgrade(engine: sa.Engine) -> None:
     Raises:
         InputError: the database was made by a newer version of the program.
     """
-    newest = _newest()
+    newest = newest_revision()
     found = _revision(engine)
     if found == newest:
         return
@@ -127,7 +127,8 @@ def _known() -> list[str]:
     return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _newest() -> str:
+def newest_revision() -> str:
+    """The version of the tables that this program makes."""
     return _known()[-1]
 
 

@@ -23,16 +23,19 @@ def checked_name(name: str) -> str:
         InputError: saying what is wrong with it.
     """
     parts = name.split("/")
-    bad = (
-        not name or len(name) > LONGEST or _BAD.search(name) or name.casefold() in RESERVED
-        or any(p in ("", ".", "..") or p != p.strip(" ") or p.endswith(".") or _DEVICE.fullmatch(p) for p in parts)
-    )  # fmt: skip
-    if bad:
+    whole = not name or len(name) > LONGEST or _BAD.search(name) or name.casefold() in RESERVED
+    if whole or any(_is_bad_part(part) for part in parts):
         raise InputError(
             "not a name for a file of a case", where="files", found=repr(name[:80]),
-            allowed=f"a relative path with '/', up to {LONGEST} characters, without '..' or control characters",
+            allowed=f"a relative path with '/', up to {LONGEST} characters, no '..', no control characters",
         )  # fmt: skip
     return name
+
+
+def _is_bad_part(part: str) -> bool:
+    return (
+        part in ("", ".", "..") or part != part.strip(" ") or part[-1] == "." or bool(_DEVICE.fullmatch(part))
+    )
 
 
 def checked_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -38,7 +38,8 @@ class PeopleMethods(StoreBase):
             identity: "issuer|subject" of an identity provider.
 
         Raises:
-            ForbiddenError: only administrators. InputError: name, role or password. ConflictError: name taken.
+            ForbiddenError: only administrators. InputError: name, role or password.
+            ConflictError: the name is taken.
         """
         user = parse(User, {"id": uuid4().hex, "name": name.strip(), "role": role}, "user")
         _require_name(user.name)
@@ -49,8 +50,8 @@ class PeopleMethods(StoreBase):
             if _by_name(work, user.name) is not None:
                 raise ConflictError("there is a user of this name", where=f"user '{user.name}'")
             work.insert(
-                users, id=user.id, name=user.name, folded_name=user.name.casefold(), role=role, password=hashed,
-                identity=identity, disabled=0,
+                users, id=user.id, name=user.name, folded_name=user.name.casefold(), role=role,
+                password=hashed, identity=identity, disabled=0,
             )  # fmt: skip
         return user
 

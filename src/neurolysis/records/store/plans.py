@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from neurolysis.approval import Approval, Basis, Override, approve, mark_of, open_stops, overridable_by
 from neurolysis.case import Case
 from neurolysis.errors import ConflictError, InputError, NotFoundError, SafetyStop
-from neurolysis.plan import Notice, Plan
+from neurolysis.plan import Plan
 from neurolysis.planning.approval_rules import approval_rules
 from neurolysis.quantity import canonical_json, parse
 from neurolysis.records.store.base import Work
 from neurolysis.records.store.basis import basis_of
 from neurolysis.records.store.cases import CaseMethods, refresh
+from neurolysis.records.store.reading import notices_of, plan_of
 from neurolysis.records.store.tables import approvals, case_versions, plans
 from neurolysis.records.store.values import PlanRow, PlanStatus, Principal, StoredPlan
 
@@ -51,7 +52,7 @@ class PlanMethods(CaseMethods):
             NotFoundError, ForbiddenError. OutputError: nothing was written.
         """
         self.check_first(p, "add_plan", "plan", "create", case_id)
-        plan = _plan_of(record, case_id)
+        plan = plan_of(record, case_id)
         added = self._add_files(None, files or {}, {})
         text = self.blobs.add_bytes(canonical_json(record).encode())
         with self.work(p, "add_plan", "create", "plan", "create", case_id) as work:
@@ -79,7 +80,7 @@ class PlanMethods(CaseMethods):
             work.case_row()
             query = sa.select(plans).where(plans.c.case_id == case_id).order_by(plans.c.number)
             rows = work.connection.execute(query).mappings().all()
-            return tuple(plan_row(row, _approval(work, row["number"])) for row in rows)
+            return tuple(plan_row(dict(row), _approval(work, row["number"])) for row in rows)
 
     def read_plan(self, p: Principal, case_id: str, number: int) -> StoredPlan:
         """A plan with its record: mark, approval and remaining stops are those of today. NotFoundError."""
@@ -133,7 +134,7 @@ class PlanMethods(CaseMethods):
             self._require_fresh(work, row)
             work.detail = "asked"
         record = self._record(row, None)
-        approval = _approve(p, _plan_of(record, case_id), record, self.clock(), name, reason, overrides)
+        approval = _approve(p, plan_of(record, case_id), record, self.clock(), name, reason, overrides)
         made = render(approval, self._paths(row)) if render else {}
         files = {file: self.blobs.add_bytes(content) for file, content in made.items()}
         with self.work(p, "approve_plan", "execute", "plan", "approve", case_id) as work:
@@ -155,7 +156,7 @@ class PlanMethods(CaseMethods):
             work.case_row()
             row, approval = _row(work, number), _approval(work, number)
             changes = Basis.model_validate_json(row["basis"]).changes(self._basis_now(work))
-        notices = _notices(self._record(row, None))
+        notices = notices_of(self._record(row, None))
         overrides = approval.overrides if approval else ()
         return PlanStatus(
             number=number,
@@ -176,58 +177,40 @@ class PlanMethods(CaseMethods):
             **record,
             "mark": mark_of(row["hash"], approval),
             "approval": approval.model_dump(mode="json") if approval else None,
-            "stops": [notice.code for notice in open_stops(_notices(record), overrides)],
+            "stops": [notice.code for notice in open_stops(notices_of(record), overrides)],
         }
 
     def _paths(self, row: Mapping[str, Any]) -> dict[str, Path]:
         return {name: self.blobs.place(blob) for name, blob in json.loads(row["files"]).items()}
 
     def _basis_for(self, work: Work, plan: Plan, case_version: int) -> Basis:
-        case, files, hash_ = self._case_at(work, case_version)
-        if plan.case_hash != hash_:
+        case, files = self._case_at(work, case_version)
+        if plan.case_hash != case.content_hash():
+            allowed = f"version {case_version}: {case.content_hash()[:16]}"
             raise InputError(
                 "the plan was not made from this version of the case",
-                where=work.case_id, found=plan.case_hash[:16], allowed=f"version {case_version}: {hash_[:16]}",
+                where=work.case_id, found=plan.case_hash[:16], allowed=allowed,
             )  # fmt: skip
         return basis_of(case, files).replace(evidence=plan.evidence_version)
 
     def _basis_now(self, work: Work) -> Basis:
-        case, files, _ = self._case_at(work, None)
+        case, files = self._case_at(work, None)
         return basis_of(case, files)
 
-    def _case_at(self, work: Work, version: int | None) -> tuple[Case, dict[str, str], str]:
+    def _case_at(self, work: Work, version: int | None) -> tuple[Case, dict[str, str]]:
         c = case_versions.c
-        query = sa.select(c.body, c.files, c.hash).where(c.case_id == work.case_id).order_by(c.version.desc())
+        query = sa.select(c.body, c.files).where(c.case_id == work.case_id).order_by(c.version.desc())
         if version is not None:
             query = query.where(c.version == version)
         row = work.connection.execute(query.limit(1)).one_or_none()
         if row is None:
             raise NotFoundError("no such version", where=work.case_id, found=version)
-        return Case.model_validate_json(row.body), json.loads(row.files), row.hash
+        return Case.model_validate_json(row.body), json.loads(row.files)
 
     def _require_fresh(self, work: Work, row: Mapping[str, Any]) -> None:
         changes = Basis.model_validate_json(row["basis"]).changes(self._basis_now(work))
         if changes:
             raise SafetyStop(f"{CASE_BEFORE_PLAN}: {'; '.join(changes)}. Plan again", where=work.case_id)
-
-
-def _plan_of(record: Mapping[str, Any], case_id: str) -> Plan:
-    """The plan in a record, checked against the record's own hash."""
-    from neurolysis.delivery.technique import protocol_models
-
-    where = f"plan of case '{case_id}'"
-    plan = Plan.read(record.get("plan") or {}, protocol_models(), where)
-    stated = (record.get("hashes") or {}).get("plan")
-    if stated != plan.content_hash():
-        raise InputError("the record's plan does not fit its hash", where=where, found=stated)
-    if plan.case_id != case_id:
-        raise InputError("the plan is of another case", where=where, found=plan.case_id, allowed=case_id)
-    return plan
-
-
-def _notices(record: Mapping[str, Any]) -> tuple[Notice, ...]:
-    both = [*(record["plan"].get("notices") or ()), *(record.get("notices") or ())]
-    return tuple(dict.fromkeys(parse(Notice, notice, "notices") for notice in both))
 
 
 def _approve(
@@ -240,7 +223,8 @@ def _approve(
         {"code": o.get("code"), "reason": o.get("reason"), "name": name, "role": p.role} for o in overrides
     )
     return approve(
-        plan, _notices(record), name=name.strip(), time=now, authenticated=p.authenticated, reason=reason.strip(),
+        plan, notices_of(record), name=name.strip(), time=now,
+        authenticated=p.authenticated, reason=reason.strip(),
         rules=approval_rules(), role=p.role,
         overrides=tuple(parse(Override, row, f"overrides.{k}") for k, row in enumerate(rows)),
     )  # fmt: skip
@@ -308,8 +292,8 @@ def plan_row(row: Mapping[str, Any], approval: Approval | None) -> PlanRow:
 def _summary(plan: Plan, record: Mapping[str, Any]) -> dict[str, Any]:
     """What a line of the list says of a plan."""
     nerves = (record.get("injury") or {}).get("nerves") or ()
-    target = next((nerve for nerve in nerves if nerve.get("is_target")), {})
-    notices = _notices(record)
+    target: Mapping[str, Any] = next((nerve for nerve in nerves if nerve.get("is_target")), {})
+    notices = notices_of(record)
     return {
         "technique": plan.protocol.technique,
         "nerve": plan.target.nerve,

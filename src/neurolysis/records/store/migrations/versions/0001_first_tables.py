@@ -12,8 +12,8 @@ down_revision = None
 
 APPEND_ONLY = ("audit", "case_versions", "plans", "approvals", "documents")
 TEXTS = {
-    "audit": "at user_id user_name role mode origin action what kind case_id patient_id object outcome detail "
-    "previous hash",
+    "audit": "at user_id user_name role mode origin action what kind case_id patient_id object "
+    "outcome detail previous hash",
     "case_versions": "body hash files reason made_at made_by seal",
     "plans": "key hash record basis summary files made_at made_by seal",
     "approvals": "body user_id files seal",
