@@ -93,29 +93,19 @@ def _day(case: Case, outcome: Outcome | None) -> tuple[date, tuple[str, ...]]:
 
 def _what(case: Case, outcome: Outcome | None, technique: str | None) -> tuple[str, str]:
     """(technique, target): of what was done, else as asked and as the case plans."""
+    from neurolysis.planning.modality import planned_modality
+
     done = outcome.procedure if outcome else None
     if done:
         return technique or done.modality, done.target
     if case.target is None:
         raise InputError("aftercare needs a target", where="case.yaml: target")
-    technique = technique or _planned(case)
+    technique = technique or planned_modality(case)
     if technique is None:
         raise InputError(
             "aftercare needs a technique: nothing was done yet", where=OUTCOME_FILE, allowed="--technique"
         )
     return technique, case.target.nerve
-
-
-def _planned(case: Case) -> str | None:
-    """The modality that the case's treatment plans: the first of its technique, or the one of its mode."""
-    from neurolysis.evidence.vocabulary import modalities
-
-    if case.treatment is None:
-        return None
-    fitting = [item.id for item in modalities().values() if item.technique == case.treatment.technique]
-    mode = str(case.treatment.protocol.get("mode") or "")
-    of_mode = [name for name in fitting if mode and name.endswith(mode)]
-    return next(iter((*of_mode, *fitting)), None)
 
 
 def _write(case: Case, plan: AftercarePlan, out: Path, language: str) -> tuple[Path, ...]:

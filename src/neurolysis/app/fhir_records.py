@@ -6,7 +6,7 @@ else is answered as one that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from neurolysis.case import Case
 from neurolysis.errors import ForbiddenError, InputError, NotFoundError
 from neurolysis.outcome import Outcome
+from neurolysis.procedure import Consent, Procedure
 from neurolysis.quantity import parse
 from neurolysis.records.fhir.record import PlanItem
 from neurolysis.records.fhir.terms import Resource, case_of_key, key_of_id, patient_key
@@ -82,16 +83,16 @@ class StoredRecord:
         return None if found is None else parse(Outcome, dict(found.value), f"{self.case_id}: outcome")
 
     @cached_property
-    def procedure(self) -> Mapping[str, Any] | None:
+    def procedure(self) -> Procedure | None:
         """The record of the room."""
         found = self._document("procedure")
-        return None if found is None else found.value
+        return None if found is None else parse(Procedure, dict(found.value), f"{self.case_id}: procedure")
 
     @cached_property
-    def consent(self) -> Mapping[str, Any] | None:
+    def consent(self) -> Consent | None:
         """The consent."""
         found = self._document("consent")
-        return None if found is None else found.value
+        return None if found is None else parse(Consent, dict(found.value), f"{self.case_id}: consent")
 
     def _document(self, kind: DocumentKind) -> Document | None:
         try:

@@ -11,6 +11,7 @@ from neurolysis.errors import UnknownNameError
 from neurolysis.evidence.vocabulary import modality
 from neurolysis.nerve.targets import target_of
 from neurolysis.planning.modality import planned_modality
+from neurolysis.procedure import Consent
 from neurolysis.records.fhir.clinical import addressed, treated_condition
 from neurolysis.records.fhir.record import PlanItem, Record, head, key_of, subject
 from neurolysis.records.fhir.terms import (
@@ -154,29 +155,24 @@ def _plan_notices(data: Mapping[str, Any]) -> Iterator[str]:
 
 def consents(record: Record) -> Iterator[Resource]:
     """The patient's consent to the treatment, where it was recorded."""
-    data = record.consent
-    if data is None:
+    found = record.consent
+    if found is None:
         return
-    given, revoked = data.get("given"), data.get("revoked_on")
     yield without_nothing(
         {
             **head(record, "Consent", part_id(key_of(record), "consent")),
-            "status": "inactive" if revoked else _consent_status(given),
+            "status": _consent_status(found),
             "scope": concept("Treatment", {"system": HL7 + "consentscope", "code": "treatment"}),
             "category": [concept("Consent to a neurolysis", own("consent", "treatment"))],
             "patient": subject(record),
-            "dateTime": _day(data.get("signed_on")),
-            "policyRule": concept(str(data.get("document") or "Consent as recorded by the clinic")),
-            **extensions(
-                consent_by=data.get("by"), consent_notes=data.get("notes"), consent_revoked=_day(revoked)
-            ),
+            "dateTime": found.signed_on.isoformat() if found.signed_on else None,
+            "policyRule": concept(found.document or "Consent as recorded by the clinic"),
+            **extensions(consent_by=found.by, consent_notes=found.notes, consent_revoked=found.revoked_on),
         }
     )
 
 
-def _consent_status(given: object) -> str:
-    return "active" if given is True else "rejected" if given is False else "proposed"
-
-
-def _day(value: object) -> str | None:
-    return None if not value else str(value)[:10]
+def _consent_status(found: Consent) -> str:
+    if found.given is None:
+        return "proposed"
+    return "active" if found.stands else "inactive" if found.given else "rejected"

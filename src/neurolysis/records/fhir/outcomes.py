@@ -13,8 +13,8 @@ from neurolysis.outcome import AdverseEvent, Complication, DiaryDay, Outcome, Vi
 from neurolysis.planning.modality import planned_modality
 from neurolysis.records.careplan import care_plan
 from neurolysis.records.fhir.clinical import addressed, loinc_pain
-from neurolysis.records.fhir.procedures import procedure_id
 from neurolysis.records.fhir.record import Record, head, key_of, subject
+from neurolysis.records.fhir.room import procedure_id
 from neurolysis.records.fhir.terms import (
     HL7,
     LOINC,

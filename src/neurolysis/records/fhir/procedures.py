@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from neurolysis.case import DiagnosticBlock, PriorProcedure
 from neurolysis.errors import UnknownNameError
 from neurolysis.evidence.vocabulary import modality
 from neurolysis.outcome import DoneProcedure
 from neurolysis.records.fhir.clinical import addressed, loinc_pain
-from neurolysis.records.fhir.orders import REQUEST, target_title, treated
+from neurolysis.records.fhir.orders import (
+    PLAN,
+    REQUEST,
+    body_site,
+    procedure_code,
+    target_title,
+    treated,
+)
 from neurolysis.records.fhir.record import Record, head, key_of, subject
+from neurolysis.records.fhir.room import procedure_id, when_and_how
 from neurolysis.records.fhir.terms import (
     HL7,
     Resource,
     concept,
     extensions,
-    moment,
-    notes,
     own,
     part_id,
     reference,
     without_nothing,
 )
-
-DONE = "delivered"
-
-
-def procedure_id(record: Record) -> str:
-    """Id of the Procedure that was delivered."""
-    return part_id(key_of(record), DONE)
 
 
 def procedures(record: Record) -> Iterator[Resource]:
@@ -44,89 +42,42 @@ def procedures(record: Record) -> Iterator[Resource]:
 
 def delivered_procedure(record: Record) -> Resource | None:
     """The Procedure of what was done, from the outcome and the record of the room; None before that."""
-    done = record.outcome.procedure if record.outcome else None
-    room = record.procedure
-    if done is None and not _given(room):
+    done, room = record.outcome.procedure if record.outcome else None, record.procedure
+    began = room is not None and (room.started or room.treating or room.abort)
+    if done is None and not began:
         return None
     request = reference("ServiceRequest", part_id(key_of(record), REQUEST))
+    plan = room.plan_number if room else None
+    followed = [reference("CarePlan", part_id(key_of(record), f"{PLAN}-{plan}"))] if plan else []
     return without_nothing(
         {
             **head(record, "Procedure", procedure_id(record)),
-            "basedOn": [request] if record.case.target else [],
-            "status": _status(room),
-            "statusReason": concept(_abort_reason(room)),
+            "basedOn": [*([request] if record.case.target else []), *followed],
             "category": concept("Neurolysis", own("request", "neurolysis")),
+            "code": modality_code(done.modality) if done else procedure_code(record.case),
             "subject": subject(record),
             "reasonReference": treated(record),
-            **(_done(done) if done else _of_room(record)),
-            **notes(*_steps(room)),
+            "bodySite": _site(record, done),
+            **when_and_how(room, done.performed if done else None),
+            **(extensions(sedation=done.sedation, baseline_pain=done.baseline_pain) if done else {}),
         }
     )
 
 
-def _done(done: DoneProcedure) -> Resource:
-    return {
-        "code": _modality(done.modality),
-        "performedDateTime": moment(done.performed),
-        "bodySite": [
-            concept(
-                f"{target_title(done.target)}, {done.side}",
-                own("target", done.target, target_title(done.target)),
-                own("side", done.side),
-            )
-        ],
-        **extensions(sedation=done.sedation, baseline_pain=done.baseline_pain),
-    }
+def _site(record: Record, done: DoneProcedure | None) -> list[Resource]:
+    if done is None:
+        return [body_site(record.case.target)] if record.case.target else []
+    title = target_title(done.target)
+    return [concept(f"{title}, {done.side}", own("target", done.target, title), own("side", done.side))]
 
 
-def _modality(id: str) -> Resource:
+def modality_code(id: str) -> Resource:
+    """A technique by its id of the evidence base; the words themselves where it is none."""
     try:
         entry = modality(id)
     except UnknownNameError:
         return concept(id)
     return concept(entry.title, own("modality", entry.id, entry.title))
-
-
-# ---------------------------------------------------------------- the record of the room
-
-
-def _given(room: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
-    """The burns and injections as given."""
-    return tuple((room or {}).get("steps") or ())
-
-
-def _of_room(record: Record) -> Resource:
-    from neurolysis.records.fhir.orders import body_site, procedure_code
-
-    starts = [str(step["start"]) for step in _given(record.procedure) if step.get("start")]
-    site = [body_site(record.case.target)] if record.case.target else []
-    return {
-        "code": procedure_code(record.case),
-        "performedDateTime": _with_zone(min(starts)) if starts else None,
-        "bodySite": site,
-    }
-
-
-def _with_zone(text: str) -> str:
-    from datetime import datetime
-
-    return moment(datetime.fromisoformat(text))
-
-
-def _status(room: Mapping[str, Any] | None) -> str:
-    steps = _given(room)
-    return "stopped" if steps and all(step.get("aborted") for step in steps) else "completed"
-
-
-def _abort_reason(room: Mapping[str, Any] | None) -> str:
-    return "; ".join(str(step["abort_reason"]) for step in _given(room) if step.get("abort_reason"))
-
-
-def _steps(room: Mapping[str, Any] | None) -> Iterator[str]:
-    for number, step in enumerate(_given(room), start=1):
-        settings = ", ".join(f"{name} {value}" for name, value in (step.get("settings") or {}).items())
-        aborted = " ABORTED" if step.get("aborted") else ""
-        yield f"Step {number}{aborted}: {step.get('technique')}, {step.get('instrument')}; {settings}"
 
 
 # ---------------------------------------------------------------- earlier
@@ -197,7 +148,7 @@ def _prior(record: Record, item: PriorProcedure) -> Resource:
                 "resourceType": "Procedure",
                 "status": "completed",
                 "category": concept("Earlier treatment", own("procedure", "prior")),
-                "code": _modality(item.technique),
+                "code": modality_code(item.technique),
                 "performedDateTime": item.performed.isoformat(),
                 "bodySite": [concept(site)] if site else [],
                 "outcome": concept(" ".join(filter(None, (relief, months)))),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from neurolysis.approval import DRAFT
 from neurolysis.case import Case
 from neurolysis.outcome import Outcome
+from neurolysis.procedure import Consent, Procedure
 from neurolysis.records.fhir.terms import Resource, instant, patient_key, reference
 
 
@@ -58,12 +59,12 @@ class Record(Protocol):
         """What was seen after delivery, if anything."""
 
     @property
-    def procedure(self) -> Mapping[str, Any] | None:
-        """The record of the room as plain data, if there is one."""
+    def procedure(self) -> Procedure | None:
+        """The record of the room, if there is one."""
 
     @property
-    def consent(self) -> Mapping[str, Any] | None:
-        """The consent as plain data, if there is one."""
+    def consent(self) -> Consent | None:
+        """The consent, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ class CaseRecord:
     case: Case
     plans: tuple[PlanItem, ...] = ()
     outcome: Outcome | None = None
-    procedure: Mapping[str, Any] | None = None
-    consent: Mapping[str, Any] | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
+    procedure: Procedure | None = None
+    consent: Consent | None = None
 
 
 def key_of(record: Record) -> str:

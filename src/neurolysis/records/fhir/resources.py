@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from neurolysis.records.fhir import clinical, documents, orders, outcomes, procedures, questionnaires, risks
+from neurolysis.records.fhir import (
+    clinical,
+    documents,
+    orders,
+    outcomes,
+    procedures,
+    questionnaires,
+    risks,
+    room,
+)
 from neurolysis.records.fhir.record import Record
 from neurolysis.records.fhir.terms import Resource, unique
 
@@ -30,6 +39,7 @@ BUILDERS: Mapping[str, tuple[Builder, ...]] = MappingProxyType(
             clinical.observations,
             questionnaires.derived_scores,
             procedures.block_diaries,
+            room.room_observations,
             outcomes.outcome_observations,
             risks.limit_observations,
         ),
