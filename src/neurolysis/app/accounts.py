@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurolysis.records.store.values import Role
 
 
-def add_account(folder: Path | None, name: str, role: str, password: str, identity: str = "") -> dict[str, Any]:
+def add_account(
+    folder: Path | None, name: str, role: Role, password: str, identity: str = ""
+) -> dict[str, Any]:
     """Make an account, as the owner of this machine.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from neurolysis.case import Case
 from neurolysis.errors import InputError
 
-MOST_FILES = 20_000
+MOST_FILES = 5000
 
 
 def collected(case: Case, folder: Path) -> tuple[Case, dict[str, Path]]:

@@ -16,6 +16,7 @@ from neurolysis.app.atomic import written_whole
 from neurolysis.app.cases import load_case
 from neurolysis.app.exposure_files import load_exposure, save_exposure, save_for_page
 from neurolysis.app.files import read_json
+from neurolysis.app.plan_again import EXPOSURE, pack_exposure
 from neurolysis.app.plan_case import PLAN_FILE
 from neurolysis.app.plan_record import plan_record
 from neurolysis.app.steps import Steps
@@ -101,6 +102,7 @@ class PlanStages:
             result = assess_plan(self._case[0], self._scene, self._laid, exposure)
             write_report(result, fresh)
             save_for_page(exposure, fresh)
+            pack_exposure(self._work / "simulate", fresh / EXPOSURE)
         (fresh / PLAN_FILE).write_text(plan_record(result, self._steps.seconds).text(), "utf-8")
         summary = {
             "coverage": result.injury.target().coverage,

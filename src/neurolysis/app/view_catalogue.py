@@ -1,4 +1,4 @@
-"""Everything a page lists to choose from, as plain data; read once, it never changes while the program runs."""
+"""Everything a page lists to choose from, as plain data; it never changes while the program runs."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _laid(case_path: Path) -> tuple[Scene, Plan, str, str]:
 def _key(plan: Plan, tissue: str) -> str:
     """Of what the preview depends on; the place of the needle is not in it."""
     first = plan.placements[0].instrument.model_dump(mode="json")
-    parts = [plan.protocol.model_dump(mode="json"), first, tissue, plan.evidence_version]
+    parts: list[object] = [plan.protocol.model_dump(mode="json"), first, tissue, plan.evidence_version]
     parts += [plan.generator.model_dump(mode="json") if plan.generator else None]
     parts += [plan.return_pad.model_dump(mode="json") if plan.return_pad else None, plan.software_version]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neurolysis.case import Case
-    from neurolysis.geometry import Volume
     from neurolysis.plan import Placement
     from neurolysis.scene import Scene
 
@@ -94,7 +93,7 @@ def image_view(case_path: Path) -> dict[str, Any]:
     from neurolysis.planning.target_paths import labels_of
 
     case, scene, _ = anatomy_of(case_path)
-    stored, slope, intercept = _int16(scene.image.array)
+    _, slope, intercept = _int16(scene.image.array)
     modality = case.image.modality if case.image else ""
     return {
         "shape": list(scene.image.shape),
@@ -144,7 +143,11 @@ def label_voxels(case_path: Path, number: int) -> bytes:
 def _int16(array: NDArray[Any]) -> tuple[NDArray[Any], float, float]:
     """(stored, slope, intercept): value = slope * stored + intercept; whole numbers stay as they are."""
     low, high = float(array.min()), float(array.max())
-    if -32768 <= low and high <= 32767 and (array.dtype.kind in "iu" or bool(np.all(array == np.rint(array)))):
+    if (
+        low >= -32768
+        and high <= 32767
+        and (array.dtype.kind in "iu" or bool(np.all(array == np.rint(array))))
+    ):
         return array.astype(np.int16), 1.0, 0.0
     slope = (high - low) / 65000 or 1.0
     return np.rint((array - low) / slope - 32500).astype(np.int16), slope, low + 32500 * slope

@@ -1,4 +1,4 @@
-"""The steps of a case as a page asks for them: the data of the commands' ``--json``, or the page they write."""
+"""The steps of a case as a page asks for them: the data of the commands' ``--json``, or their page."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def patient_sheet(case_path: Path, language: str) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="neurolysis-") as folder:
         found = aftercare(case_path, out=Path(folder), language=language)
-        sheet = next(one for one in found.files if one.name.startswith("going-home") and one.suffix == ".html")
+        sheet = next(
+            one for one in found.files if one.name.startswith("going-home") and one.suffix == ".html"
+        )
         return sheet.read_bytes()
 
 

@@ -66,7 +66,9 @@ def tunnel_view(case_path: Path, number: int = 0) -> dict[str, float]:
     case, _ = load_case(case_path)
     laid = _of_case(case)
     if not 0 <= number < len(laid):
-        raise InputError("a tunnel view needs a needle", where="case.yaml: treatment.placements", found=number)
+        raise InputError(
+            "a tunnel view needs a needle", where="case.yaml: treatment.placements", found=number
+        )
     angles = angles_towards(laid[number].direction_to_hub, _position(case))
     return {"lao_deg": angles.lao_deg, "cranial_deg": angles.cranial_deg}
 

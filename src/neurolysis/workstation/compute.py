@@ -100,7 +100,11 @@ def _guarded(function: Callable[..., T], args: tuple[Any, ...], more: dict[str, 
 def plain(error: NeurolysisError) -> dict[str, Any]:
     """An error as plain data, with the names of its types from its own upwards."""
     kinds = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, NeurolysisError)]
-    return {**error.as_dict(), "found": error.found if error.found is None else str(error.found), "kinds": kinds}
+    return {
+        **error.as_dict(),
+        "found": error.found if error.found is None else str(error.found),
+        "kinds": kinds,
+    }
 
 
 def rebuilt(data: dict[str, Any]) -> NeurolysisError:

@@ -89,7 +89,10 @@ def if_match(value: Annotated[str | None, Header(alias="If-Match")] = None) -> i
     text = (value or "").strip().removeprefix("W/").strip('"')
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise InputError(
-            "say which version you changed", where="If-Match", found=value, allowed="its number, for instance 3"
+            "say which version you changed",
+            where="If-Match",
+            found=value,
+            allowed="its number, for instance 3",
         )
     return int(text)
 

@@ -37,6 +37,11 @@ async def stream(
 
 def _text(event: JobEvent) -> str:
     data = json.dumps(
-        {"state": event.state, "fraction": event.fraction, "message": event.message, "at": event.at.isoformat()}
+        {
+            "state": event.state,
+            "fraction": event.fraction,
+            "message": event.message,
+            "at": event.at.isoformat(),
+        }
     )
     return f"id: {event.number}\nevent: progress\ndata: {data}\n\n"

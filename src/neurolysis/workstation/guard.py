@@ -40,9 +40,7 @@ class Guard:
         self.headers = common_headers(settings.secure)
         limits = settings.limits
         self.sessions = Rates(limits.requests_per_second, limits.requests_at_once)
-        self.addresses = Rates(
-            SHARED * limits.requests_per_second, SHARED * limits.requests_at_once
-        )
+        self.addresses = Rates(SHARED * limits.requests_per_second, SHARED * limits.requests_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -75,15 +73,22 @@ class Guard:
             return RefusedError("this server does not answer by that name", where="Host", found=host[:100])
         origin = header(scope, "origin")
         if scope["method"] not in SAFE and origin and origin not in self.origins:
-            return RefusedError("requests from another web site are refused", where="Origin", found=origin[:100])
+            return RefusedError(
+                "requests from another web site are refused", where="Origin", found=origin[:100]
+            )
         site = header(scope, "sec-fetch-site")
         if site in ("cross-site", "same-site") and not self._linkable(scope):
-            return RefusedError("requests from another web site are refused", where="Sec-Fetch-Site", found=site)
+            return RefusedError(
+                "requests from another web site are refused", where="Sec-Fetch-Site", found=site
+            )
         return None
 
     def _linkable(self, scope: Scope) -> bool:
         path = scope["path"]
-        opened = any(path == one or (one.endswith("/") and one != "/" and path.startswith(one)) for one in OPEN_TO_LINKS)
+        opened = any(
+            path == one or (one.endswith("/") and one != "/" and path.startswith(one))
+            for one in OPEN_TO_LINKS
+        )
         return scope["method"] in SAFE and opened
 
     def _wait_seconds(self, scope: Scope) -> float:
@@ -156,7 +161,10 @@ class _Sized:
 
     def _error(self, found: str) -> TooLargeError:
         return TooLargeError(
-            "the request is too large", where="body", found=f"{found[:40]} bytes", allowed=f"{self.most} bytes"
+            "the request is too large",
+            where="body",
+            found=f"{found[:40]} bytes",
+            allowed=f"{self.most} bytes",
         )
 
 

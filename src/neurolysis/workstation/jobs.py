@@ -115,8 +115,8 @@ class JobBook:
         with self._engine.begin() as connection:
             connection.execute(
                 _JOB.insert().values(
-                    id=job_id, kind=kind, case_id=case_id, owner=owner, asked=json.dumps(asked),
-                    state="queued", attempts=0, fraction=0.0, message="waiting", created_at=now, updated_at=now,
+                    id=job_id, kind=kind, case_id=case_id, owner=owner, asked=json.dumps(asked), attempts=0,
+                    state="queued", fraction=0.0, message="waiting", created_at=now, updated_at=now,
                 )
             )  # fmt: skip
             _note(connection, job_id, "queued", 0.0, "waiting", now)
@@ -171,9 +171,13 @@ class JobBook:
     def claim(self, worker: str) -> Claimed | None:
         """Take the oldest job that waits; None when there is none."""
         with self._engine.begin() as connection:
-            waiting = sa.select(_JOB.c.id).where(_JOB.c.state == "queued").order_by(_JOB.c.created_at).limit(8)
+            waiting = (
+                sa.select(_JOB.c.id).where(_JOB.c.state == "queued").order_by(_JOB.c.created_at).limit(8)
+            )
             for job_id in connection.execute(waiting).scalars().all():
-                if self._change(connection, job_id, ("queued",), state="running", worker=worker, message="starting"):
+                if self._change(
+                    connection, job_id, ("queued",), state="running", worker=worker, message="starting"
+                ):
                     return self._claimed(connection, job_id)
         return None
 
@@ -182,7 +186,11 @@ class JobBook:
         mine = sa.and_(_JOB.c.worker == worker, _JOB.c.state.in_(("running", "cancelling")))
         with self._engine.begin() as connection:
             connection.execute(_JOB.update().where(mine).values(attempts=_JOB.c.attempts + 1))
-            ids = connection.execute(sa.select(_JOB.c.id).where(mine).order_by(_JOB.c.created_at)).scalars().all()
+            ids = (
+                connection.execute(sa.select(_JOB.c.id).where(mine).order_by(_JOB.c.created_at))
+                .scalars()
+                .all()
+            )
             return tuple(self._claimed(connection, job_id) for job_id in ids)
 
     def abandoned(self, prefix: str, kept: Iterable[str]) -> tuple[str, ...]:
@@ -192,11 +200,13 @@ class JobBook:
             names = connection.execute(query).scalars().all()
         return tuple(name for name in names if name and name.startswith(prefix) and name not in set(kept))
 
-    def adopt(self, name: str, worker: str) -> None:
-        """Give the unfinished jobs of a worker that is gone to another."""
+    def adopt(self, name: str, worker: str) -> tuple[str, ...]:
+        """Give the unfinished jobs of a worker that is gone to another; their ids."""
         where = sa.and_(_JOB.c.worker == name, _JOB.c.state.in_(("running", "cancelling")))
         with self._engine.begin() as connection:
-            connection.execute(_JOB.update().where(where).values(worker=worker))
+            ids = connection.execute(sa.select(_JOB.c.id).where(where)).scalars().all()
+            connection.execute(_JOB.update().where(_JOB.c.id.in_(ids)).values(worker=worker))
+        return tuple(ids)
 
     def progress(self, job_id: str, fraction: float, message: str) -> bool:
         """Write down how far a job is; False when it was asked to stop."""
@@ -246,11 +256,15 @@ class JobBook:
         )
 
 
-def _note(connection: sa.Connection, job_id: str, state: str, fraction: float, message: str, at: float) -> None:
+def _note(
+    connection: sa.Connection, job_id: str, state: str, fraction: float, message: str, at: float
+) -> None:
     last = sa.select(sa.func.coalesce(sa.func.max(_EVENT.c.number), 0)).where(_EVENT.c.job_id == job_id)
     number = connection.execute(last).scalar_one() + 1
     connection.execute(
-        _EVENT.insert().values(job_id=job_id, number=number, at=at, state=state, fraction=fraction, message=message)
+        _EVENT.insert().values(
+            job_id=job_id, number=number, at=at, state=state, fraction=fraction, message=message
+        )
     )
 
 

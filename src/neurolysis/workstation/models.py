@@ -134,7 +134,9 @@ class XrayRequest(Body):
     cranial_deg: float = Field(default=0.0, ge=-89, le=89)
     placements: list[Needle] | None = Field(default=None, max_length=12)
     columns: int = Field(default=360, ge=64, le=768)
-    rows: int | None = Field(default=None, ge=64, le=768, description="the picture is square; same as columns")
+    rows: int | None = Field(
+        default=None, ge=64, le=768, description="the picture is square; same as columns"
+    )
 
 
 class Angles(BaseModel):

@@ -35,12 +35,19 @@ def router(tag: str) -> APIRouter:
 
 def raw(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     """The published answer of a route that answers bytes."""
-    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}, "description": description}}
+    return {
+        200: {
+            "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+            "description": description,
+        }
+    }
 
 
 def page(content: bytes) -> Response:
     """A page the program wrote: no script in it ever runs."""
-    return Response(content, media_type="text/html; charset=utf-8", headers={"content-security-policy": DOCUMENT_POLICY})
+    return Response(
+        content, media_type="text/html; charset=utf-8", headers={"content-security-policy": DOCUMENT_POLICY}
+    )
 
 
 def packed(content: bytes) -> Response:

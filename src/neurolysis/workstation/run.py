@@ -45,7 +45,9 @@ def serve(settings: Settings, say: Say) -> None:
     lock = _only_one(store.folder)
     if settings.accounts and not store.has_users():
         raise InputError(
-            "this store has no accounts yet", where="--accounts", allowed="make one first: neurolysis user add"
+            "this store has no accounts yet",
+            where="--accounts",
+            allowed="make one first: neurolysis user add",
         )
     station, workers = _station(settings, store)
     app = guarded(make_app(station, lambda: _started(station, workers.start, say)), station)
@@ -136,7 +138,9 @@ def _only_one(folder: Path) -> int:
         except OSError:
             time.sleep(0.1)
     os.close(handle)
-    raise InputError("another server uses this store", where=str(folder), allowed="stop it, or another --store")
+    raise InputError(
+        "another server uses this store", where=str(folder), allowed="stop it, or another --store"
+    )
 
 
 def log_to_stderr(verbose: bool) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ class Worker:
     def run(self) -> None:
         """Work until the process is ended."""
         self._launch()
-        for job in self._left_over():
-            self._do(job)
+        for left in self._left_over():
+            self._do(left)
         while True:
             job = self._book.claim(self._name)
             if job is None:
@@ -89,8 +90,17 @@ class Worker:
         machine = self._name.rsplit("-", 1)[0]
         if self._name == self._others[0]:
             for name in self._book.abandoned(f"{machine}-", self._others):
-                self._book.adopt(name, self._name)
+                self._adopt(name)
         return self._book.unfinished(self._name)
+
+    def _adopt(self, name: str) -> None:
+        """Take over the jobs of a worker that is not started any more."""
+        from dbos import DBOS
+        from dbos.error import DBOSNonExistentWorkflowError
+
+        for job_id in self._book.adopt(name, self._name):
+            with suppress(DBOSNonExistentWorkflowError):  # it had not begun
+                DBOS.resume_workflow(job_id)
 
     def _do(self, job: Claimed) -> None:
         """Do a job, or go on with it, and write its end."""

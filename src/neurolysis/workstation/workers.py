@@ -69,7 +69,7 @@ class Workers:
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         self._starts[name].append(time.monotonic())
-        process = subprocess.Popen(  # noqa: S603 (our own program)
+        process = subprocess.Popen(
             [sys.executable, "-m", "neurolysis.workstation.worker"], stdin=subprocess.PIPE
         )
         assert process.stdin is not None  # noqa: S101 (for the type checker)

@@ -43,4 +43,6 @@ def static(name: str = Path(max_length=300)) -> FileResponse:
     if "\0" in name or not file.is_relative_to(STATIC.resolve()) or not file.is_file():
         raise NotFoundError("no such file", where="static", found=name)
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return FileResponse(file, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
+    return FileResponse(
+        file, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
+    )

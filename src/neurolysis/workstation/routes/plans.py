@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -11,10 +12,12 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from neurolysis.app.exposure_files import HEAD, field_file
+from neurolysis.app.plan_again import approved_report
+from neurolysis.approval import Approval
 from neurolysis.errors import NotFoundError
 from neurolysis.plan import Notice
 from neurolysis.records.store.values import PlanRow, PlanStatus
-from neurolysis.workstation.depends import Records, Who
+from neurolysis.workstation.depends import Heavy, Records, Who
 from neurolysis.workstation.models import ApprovalRequest, CaseId, PlanAnswer, Stops
 from neurolysis.workstation.openapi import page, raw
 from neurolysis.workstation.openapi import router as make_router
@@ -96,19 +99,35 @@ def compare(
 
 
 def _different(a: Any, b: Any) -> list[dict[str, Any]]:
-    one, other = ({label: value for label, value in pairs} for pairs in (a, b))
+    one, other = (dict(pairs) for pairs in (a, b))
     labels = dict.fromkeys((*one, *other))
     return [
-        {"label": label, "a": one.get(label), "b": other.get(label), "same": one.get(label) == other.get(label)}
+        {
+            "label": label,
+            "a": one.get(label),
+            "b": other.get(label),
+            "same": one.get(label) == other.get(label),
+        }
         for label in labels
     ]
 
 
 @router.post("/api/cases/{case_id}/plans/{number}/approval")
-def approve(case_id: CaseId, number: Number, body: ApprovalRequest, who: Who, store: Records) -> PlanStatus:
-    """Approve a plan; what stops it must be overridden with a reason where that is allowed at all."""
+def approve(
+    case_id: CaseId, number: Number, body: ApprovalRequest, who: Who, store: Records, heavy: Heavy
+) -> PlanStatus:
+    """Approve a plan; what stops it must be overridden with a reason where that is allowed at all.
+
+    The report is written anew, with the approval and every override on its first page.
+    """
     overrides = [one.model_dump() for one in body.overrides]
-    return store.approve_plan(who, case_id, number, body.name, body.reason, overrides)
+    version = store.read_plan(who, case_id, number).row.case_version
+    with store.case_folder(who, case_id, version) as folder:
+
+        def report(approval: Approval, files: Mapping[str, FilePath]) -> dict[str, bytes]:
+            return heavy.run(approved_report, folder, dict(files), approval)
+
+        return store.approve_plan(who, case_id, number, body.name, body.reason, overrides, render=report)
 
 
 @router.get("/api/cases/{case_id}/stops")
@@ -139,5 +158,7 @@ def frames(case_id: CaseId, number: Number, who: Who, store: Records) -> FileRes
     try:
         file: FilePath = store.plan_file(who, case_id, number, "frames.u8")
     except NotFoundError as error:
-        raise NotFoundError("this simulation kept no frames over time", where=case_id, found=number) from error
+        raise NotFoundError(
+            "this simulation kept no frames over time", where=case_id, found=number
+        ) from error
     return FileResponse(file, media_type="application/octet-stream")

@@ -42,7 +42,12 @@ def anesthesia(case_id: CaseId, who: Who, store: Records, heavy: Heavy, format: 
 
 @router.get("/api/cases/{case_id}/aftercare", response_model=dict[str, Any], responses=HTML)
 def aftercare(
-    case_id: CaseId, who: Who, store: Records, heavy: Heavy, format: Format = "json", language: Language = "en"
+    case_id: CaseId,
+    who: Who,
+    store: Records,
+    heavy: Heavy,
+    format: Format = "json",
+    language: Language = "en",
 ) -> Any:
     """Recovery, what to watch, follow-up, course, repeat."""
     return _step("aftercare", case_id, who, store, heavy, format, language=language)
