@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from neurolysis.quantity import canonical_json
-from neurolysis.records.store.tables import audit, audit_head
+from neurolysis.records.store.tables import audit, audit_head, clean
 from neurolysis.records.store.values import AuditRow, Problem
 
 START = "0" * 64
@@ -46,9 +46,9 @@ def rows(
     """Lines in order, of one case or all, after a number."""
     query = sa.select(audit).order_by(audit.c.seq)
     if case_id is not None:
-        query = query.where(audit.c.case_id == case_id)
+        query = query.where(audit.c.case_id == clean(case_id))
     if after is not None:
-        query = query.where(audit.c.seq > after)
+        query = query.where(audit.c.seq > min(max(after, -1), 2**62))
     if limit is not None:
         query = query.limit(limit)
     for row in connection.execute(query).mappings():

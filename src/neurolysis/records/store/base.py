@@ -16,11 +16,14 @@ from neurolysis.records.store import audit
 from neurolysis.records.store.blobs import Blobs
 from neurolysis.records.store.engine import database_url, default_folder, make_engine, snapshot, upgrade
 from neurolysis.records.store.permissions import Action, Kind, require
-from neurolysis.records.store.tables import cases, sealed, shares
+from neurolysis.records.store.tables import cases, clean, sealed, shares
 from neurolysis.records.store.values import Principal
 
 Deed = Literal["create", "read", "update", "delete", "execute"]
 Clock = Callable[[], datetime]
+LONGEST_TEXT = 500
+LARGEST = 2**31 - 1
+"""Numbers of versions and plans beyond this are not asked of the database."""
 
 
 def utc_now() -> datetime:
@@ -47,6 +50,7 @@ class Work:
     patient_id: str = ""
     object: str = ""
     detail: str = ""
+    locks: bool = True
     connection: sa.Connection = field(init=False)
 
     @property
@@ -59,7 +63,7 @@ class Work:
         require(self.principal, self.action, self.kind, None, self.kind)
 
     def case_row(self, *, trashed: bool = False) -> dict[str, Any]:
-        """The case's row, locked until the end, if this deed is allowed on it.
+        """The case's row, locked by a deed that writes, if the deed is allowed on it.
 
         Args:
             trashed: whether a case in the trash is meant too.
@@ -68,7 +72,9 @@ class Work:
             NotFoundError: there is none, it is not this user's, or it is in the trash.
             ForbiddenError: the role may not.
         """
-        query = sa.select(cases).where(cases.c.id == self.case_id).with_for_update()
+        query = sa.select(cases).where(cases.c.id == clean(self.case_id))
+        if self.locks and self.deed != "read":
+            query = query.with_for_update()
         row = self.connection.execute(query).mappings().one_or_none()
         if row is None:
             raise NotFoundError("no such case", where=self.case_id)
@@ -97,12 +103,13 @@ class Work:
     def line(self, outcome: Literal["done", "refused"]) -> dict[str, Any]:
         """This deed as a line of the audit trail, still without number and hashes."""
         who = self.principal
-        return {
+        told: dict[str, str] = {
             "at": self.at, "user_id": who.user_id, "user_name": who.name, "role": who.role, "mode": who.mode,
             "origin": who.origin, "action": self.deed, "what": self.what, "kind": self.kind,
             "case_id": self.case_id, "patient_id": self.patient_id, "object": self.object,
             "outcome": outcome, "detail": self.detail,
         }  # fmt: skip
+        return {name: clean(text)[:LONGEST_TEXT] for name, text in told.items()}
 
 
 class StoreBase:
@@ -175,7 +182,7 @@ class StoreBase:
 
     def check_first(self, principal: Principal, what: str, kind: Kind, action: Action, case_id: str) -> None:
         """Refuse before anything slow is done; the deed itself looks again."""
-        work = Work(principal, what, "execute", kind, action, self.clock(), case_id)
+        work = Work(principal, what, "execute", kind, action, self.clock(), case_id, locks=False)
         try:
             with snapshot(self.engine) as work.connection:
                 work.case_row() if case_id else work.require()

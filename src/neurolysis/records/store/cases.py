@@ -15,10 +15,10 @@ from neurolysis.case import Case
 from neurolysis.errors import ConflictError, NotFoundError
 from neurolysis.quantity import canonical_json
 from neurolysis.records.store import state as state_module
-from neurolysis.records.store.base import StoreBase, Work
+from neurolysis.records.store.base import LARGEST, StoreBase, Work
 from neurolysis.records.store.folders import working_folder
 from neurolysis.records.store.names import checked_names, flat, require_files
-from neurolysis.records.store.tables import blobs, case_versions, cases, patients, shares
+from neurolysis.records.store.tables import blobs, case_versions, cases, clean, patients, shares
 from neurolysis.records.store.values import CasePage, CaseVersion, Principal, State, StoredCase
 
 MOST_ROWS = 500
@@ -224,7 +224,8 @@ class CaseMethods(StoreBase):
         query = sa.select(case_versions).where(
             case_versions.c.case_id == row["id"], case_versions.c.version == wanted
         )
-        found = work.connection.execute(query).mappings().one_or_none()
+        there = 0 < wanted <= LARGEST
+        found = work.connection.execute(query).mappings().one_or_none() if there else None
         if found is None:
             raise NotFoundError(
                 "no such version", where=row["id"], found=version, allowed=f"1 to {row['version']}"
@@ -274,7 +275,7 @@ def _mine(p: Principal) -> list[sa.ColumnElement[bool]]:
 
 
 def _words(query: str) -> list[sa.ColumnElement[bool]]:
-    return [cases.c.search.contains(word, autoescape=True) for word in query.casefold().split()]
+    return [cases.c.search.contains(word, autoescape=True) for word in clean(query).casefold().split()]
 
 
 def _in_state(wanted: State | None, today: str) -> list[sa.ColumnElement[bool]]:
@@ -293,6 +294,6 @@ def _page(where: list[sa.ColumnElement[bool]], offset: int, limit: int) -> sa.Se
         .select_from(joined)
         .where(*where)
         .order_by(cases.c.updated_at.desc(), cases.c.id)
-        .offset(max(offset, 0))
+        .offset(min(max(offset, 0), LARGEST))
         .limit(min(max(limit, 0), MOST_ROWS))
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from neurolysis.errors import ConflictError, InputError, NotFoundError, UnknownNameError
 from neurolysis.quantity import Value, canonical_json, parse
 from neurolysis.records.store.arrival import DOCUMENTS as MODELS
-from neurolysis.records.store.base import Work
+from neurolysis.records.store.base import LARGEST, Work
 from neurolysis.records.store.cases import CaseMethods, refresh
 from neurolysis.records.store.permissions import require_fields
 from neurolysis.records.store.tables import documents, drafts
@@ -151,7 +151,7 @@ def _checked(kind: DocumentKind, value: Value | Mapping[str, Any], case_id: str)
 def _document(work: Work, kind: str, version: int | None) -> Document | None:
     query = sa.select(documents).where(documents.c.case_id == work.case_id, documents.c.kind == kind)
     if version is not None:
-        query = query.where(documents.c.version == version)
+        query = query.where(documents.c.version == (version if 0 < version <= LARGEST else 0))
     row = (
         work.connection.execute(query.order_by(documents.c.version.desc()).limit(1)).mappings().one_or_none()
     )

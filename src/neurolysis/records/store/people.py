@@ -17,7 +17,7 @@ from neurolysis.quantity import parse
 from neurolysis.records.store import audit
 from neurolysis.records.store.base import Deed, StoreBase, Work, time_text
 from neurolysis.records.store.engine import snapshot
-from neurolysis.records.store.tables import sessions, users
+from neurolysis.records.store.tables import clean, sessions, users
 from neurolysis.records.store.values import Principal, Role, User
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
@@ -86,7 +86,7 @@ class PeopleMethods(StoreBase):
     def check_password(self, name: str, password: str, origin: str = "") -> Principal | None:
         """Who this is; None when name or password is wrong, which takes as long either way."""
         with snapshot(self.engine) as connection:
-            found = _user_row(connection, users.c.folded_name == name.strip().casefold())
+            found = _user_row(connection, users.c.folded_name == clean(name.strip().casefold()))
         good = _verified(found["password"] if found else "", password)
         who = _principal(found, origin) if found and good and not found["disabled"] else None
         self._tell(who or NOBODY.replace(origin=origin or NOBODY.origin), "login", who is not None)
@@ -95,7 +95,7 @@ class PeopleMethods(StoreBase):
     def user_for_identity(self, issuer: str, subject: str, origin: str = "") -> Principal | None:
         """Who a provider's identity is here; None where nobody has it."""
         with snapshot(self.engine) as connection:
-            found = _user_row(connection, users.c.identity == f"{issuer}|{subject}")
+            found = _user_row(connection, users.c.identity == clean(f"{issuer}|{subject}"))
         who = _principal(found, origin) if found and not found["disabled"] else None
         self._tell(who or NOBODY.replace(origin=origin or NOBODY.origin), "login", who is not None)
         return who
@@ -143,7 +143,7 @@ class PeopleMethods(StoreBase):
         with self.work(p, what, deed, "user", "write") as work:
             work.require()
             work.object, work.detail = user_id, detail
-            found = _user_row(work.connection, users.c.id == user_id)
+            found = _user_row(work.connection, users.c.id == clean(user_id))
             if found is None:
                 raise NotFoundError("no such user", where=user_id)
             row = {**found, **changes}

@@ -15,7 +15,7 @@ from neurolysis.errors import ConflictError, InputError, NotFoundError, SafetySt
 from neurolysis.plan import Plan
 from neurolysis.planning.approval_rules import approval_rules
 from neurolysis.quantity import canonical_json, parse
-from neurolysis.records.store.base import Work
+from neurolysis.records.store.base import LARGEST, Work
 from neurolysis.records.store.basis import basis_of
 from neurolysis.records.store.cases import CaseMethods, refresh
 from neurolysis.records.store.reading import notices_of, plan_of
@@ -201,7 +201,7 @@ class PlanMethods(CaseMethods):
         c = case_versions.c
         query = sa.select(c.body, c.files).where(c.case_id == work.case_id).order_by(c.version.desc())
         if version is not None:
-            query = query.where(c.version == version)
+            query = query.where(c.version == (version if 0 < version <= LARGEST else 0))
         row = work.connection.execute(query.limit(1)).one_or_none()
         if row is None:
             raise NotFoundError("no such version", where=work.case_id, found=version)
@@ -232,7 +232,7 @@ def _approve(
 
 def _row(work: Work, number: int) -> Mapping[str, Any]:
     query = sa.select(plans).where(plans.c.case_id == work.case_id, plans.c.number == number)
-    row = work.connection.execute(query).mappings().one_or_none()
+    row = work.connection.execute(query).mappings().one_or_none() if 0 < number <= LARGEST else None
     if row is None:
         raise NotFoundError(
             "no such plan", where=work.case_id, found=number, allowed=f"1 to {_last_number(work)}"

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from neurolysis.case import Case
-from neurolysis.records.store.tables import approvals, case_versions, documents, patients, plans
+from neurolysis.records.store.tables import approvals, case_versions, clean, documents, patients, plans
 from neurolysis.records.store.values import CaseRow, State
 
 DUE: State = "follow-up due"
@@ -60,12 +60,13 @@ def derived_row(connection: sa.Connection, case_id: str) -> dict[str, Any]:
         "follow_up_from": due.isoformat() if due else "",
     }
     words = (case_id, case.title, case.patient.id, name, row["nerve"], row["side"], row["level"], technique)
-    return {**row, "search": " ".join(str(word) for word in words).casefold()}
+    found = {**row, "search": " ".join(str(word) for word in words).casefold()}
+    return {name: clean(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
 def patient_name(connection: sa.Connection, patient_id: str) -> str:
     """The name this site put to a pseudonym; empty where it put none."""
-    query = sa.select(patients.c.name).where(patients.c.patient_id == patient_id)
+    query = sa.select(patients.c.name).where(patients.c.patient_id == clean(patient_id))
     return str(connection.execute(query).scalar() or "")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from neurolysis.errors import InputError
 from neurolysis.quantity import canonical_json
 
 metadata = sa.MetaData(
@@ -205,6 +206,14 @@ SEALED = (cases, patients, case_versions, shares, drafts, plans, approvals, docu
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its seal; ``values`` are all its other columns."""
+    """The row with its seal; ``values`` are all its other columns. InputError: a text with NUL."""
     rest = {name: value for name, value in values.items() if name != "seal"}
+    for name, value in rest.items():
+        if isinstance(value, str) and clean(value) != value:
+            raise InputError("a text holds what no database keeps (NUL, half a character)", where=name)
     return {**rest, "seal": hashlib.sha256(canonical_json(rest).encode()).hexdigest()}
+
+
+def clean(text: str) -> str:
+    """The text with what no database keeps (NUL, half a surrogate pair) replaced."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
