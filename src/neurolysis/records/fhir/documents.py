@@ -20,6 +20,7 @@ from neurolysis.records.fhir.terms import (
     extension_value,
     extensions,
     instant,
+    listed,
     notes,
     own,
     part_id,
@@ -57,8 +58,9 @@ def case_document(case: Case) -> Resource:
 
 def is_case_document(resource: Mapping[str, Any]) -> bool:
     """Whether a resource is a case file of this program."""
-    codings = (resource.get("type") or {}).get("coding") or []
-    return resource.get("resourceType") == "DocumentReference" and own("document", CASE_FILE) in codings
+    codings = listed(resource, "type", "coding")
+    wanted = own("document", CASE_FILE)
+    return resource.get("resourceType") == "DocumentReference" and wanted in codings
 
 
 def case_of_document(resource: Mapping[str, Any]) -> Case:
@@ -76,7 +78,9 @@ def case_of_document(resource: Mapping[str, Any]) -> Case:
     case = parse(Case, data, where)
     said, found = extension_value(resource, "case-hash"), case.content_hash()
     if said != found:
-        raise InputError("the case file is not the one its hash says", where=where, found=found, allowed=said)
+        raise InputError(
+            "the case file is not the one its hash says", where=where, found=found, allowed=str(said)
+        )
     return case
 
 

@@ -16,7 +16,7 @@ from neurolysis.case import Answers, Case, PainArea, Target
 from neurolysis.case_fhir import CARRIED, Ignored, case_from_fhir
 from neurolysis.records.fhir.clinical import PAIN_AREA, TREATED
 from neurolysis.records.fhir.orders import TARGET_WORDS
-from neurolysis.records.fhir.terms import OWN, Resource, extension_value
+from neurolysis.records.fhir.terms import OWN, Resource, at, extension_value, listed
 from neurolysis.scores.fhir import PREFIX
 
 NATIVE = (*CARRIED[3:], "condition", "pain", "questionnaires", "target")
@@ -34,7 +34,7 @@ def native_case(bundle: Bundle) -> tuple[Case, tuple[Ignored, ...]]:
     left: list[Ignored] = []
     rest = []
     about = _patient_addresses(bundle)
-    for entry in bundle.get("entry") or ():
+    for entry in bundle["entry"]:
         field = _own_field(entry["resource"])
         if field is None:
             rest.append(entry)
@@ -62,7 +62,7 @@ def _fields(kept: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 def _patient_addresses(bundle: Bundle) -> set[str]:
     """How the bundle may refer to its patient."""
     found = set()
-    for entry in bundle.get("entry") or ():
+    for entry in bundle["entry"]:
         if entry["resource"].get("resourceType") == "Patient":
             found |= {str(entry.get("fullUrl")), f"Patient/{entry['resource'].get('id')}"}
     return found
@@ -77,7 +77,7 @@ def _own_field(resource: Resource) -> str | None:
         return "pain" if codes["observation"] == PAIN_AREA else "derived"
     if kind == "QuestionnaireResponse" and str(resource.get("questionnaire", "")).startswith(PREFIX):
         return "questionnaires"
-    if kind == "ServiceRequest" and "request" in _own_codes(*(resource.get("category") or ())):
+    if kind == "ServiceRequest" and "request" in _own_codes(*listed(resource, "category")):
         return "target"
     return None
 
@@ -86,8 +86,8 @@ def _own_codes(*concepts: Any) -> dict[str, str]:
     """Own codes of CodeableConcepts by their kind (the last part of the system)."""
     found = {}
     for one in concepts:
-        for item in (one.get("coding") if isinstance(one, Mapping) else None) or ():
-            system = str(item.get("system", "")) if isinstance(item, Mapping) else ""
+        for item in listed(one, "coding"):
+            system = str(at(item, "system"))
             if system.startswith(OWN):
                 found[system.removeprefix(OWN)] = str(item.get("code", ""))
     return found
@@ -97,7 +97,7 @@ def _read(field: str, resource: Resource, about: set[str]) -> tuple[Any, str]:
     """(value, "") or (None, why not)."""
     if field == "derived":
         return None, "made by this program from other data; it is made again"
-    if (resource.get("subject") or {}).get("reference") not in about:
+    if at(resource, "subject", "reference") not in about:
         return None, "it names no patient, or another one"
     try:
         return READERS[field](resource), ""

@@ -10,7 +10,7 @@ from neurolysis.records.fhir.clinical import addressed
 from neurolysis.records.fhir.record import Record, key_of
 from neurolysis.records.fhir.terms import HL7, Resource, concept, extensions, own, reference
 from neurolysis.scores.fhir import PREFIX, response
-from neurolysis.scores.registry import form, instruments
+from neurolysis.scores.registry import form, instruments, item_values
 from neurolysis.scores.scoring import score
 
 DERIVED = "derived-score"
@@ -24,10 +24,10 @@ def questionnaires() -> Iterator[Resource]:
 def answers_resource(answers: Answers) -> Resource:
     """A QuestionnaireResponse; items that were not answered are there without an answer.
 
-    A form whose items are not shipped gives its numbers as they are, without words.
+    A form whose items are not shipped, or answers that do not fit it, give their numbers without words.
     """
     item = instruments().get(answers.questionnaire)
-    if item is None or item.form is None:
+    if item is None or item.form is None or set(answers.items) - set(item_values(item.id)):
         return _numbers_only(answers)
     try:
         resource = response(answers)

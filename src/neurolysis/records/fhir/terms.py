@@ -107,8 +107,8 @@ def extensions(**values: object) -> Resource:
 
 def extension_value(resource: Mapping[str, Any], name: str) -> Any:
     """The value of an own extension, or None."""
-    for item in resource.get("extension") or []:
-        if isinstance(item, Mapping) and item.get("url") == OWN + name:
+    for item in listed(resource, "extension"):
+        if at(item, "url") == OWN + name:
             return next((value for key, value in item.items() if key.startswith("value")), None)
     return None
 
@@ -131,6 +131,24 @@ def notes(*texts: str) -> Resource:
     """``{"note": [...]}`` of the texts that say something."""
     kept = [{"text": text} for text in texts if text]
     return {"note": kept} if kept else {}
+
+
+def at(data: Any, *path: str | int) -> Any:
+    """The element at a path of keys and places, or None where any of them is missing or of another form."""
+    for part in path:
+        if isinstance(part, str) and isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(part, int) and isinstance(data, list) and part < len(data):
+            data = data[part]
+        else:
+            return None
+    return data
+
+
+def listed(data: Any, *path: str | int) -> list[Any]:
+    """The list at a path; empty where there is none."""
+    found = at(data, *path)
+    return found if isinstance(found, list) else []
 
 
 def without_nothing(resource: Mapping[str, Any]) -> Resource:
