@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from neurolysis.case import Case
 from neurolysis.delivery.technique import protocol_models
 from neurolysis.evidence.store import evidence_version
 from neurolysis.plan import Notice, Placement, Plan, TargetName
 from neurolysis.quantity import Quantity
-from neurolysis.records.store import Principal, Store, local_principal
+from neurolysis.records.store import Principal, local_principal
 from neurolysis.records.store.values import Role
 
 LOCAL = local_principal("Dr Local")
-PASSWORD = "correct horse battery"
 
 
 class Clock:
@@ -31,30 +27,6 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
-    """Makes stores of one kind; the same tests run on both."""
-    opened: list[Store] = []
-
-    def make(name: str = "store", clock: Any = None) -> Store:
-        url = None
-        if request.param == "postgresql":
-            url = request.getfixturevalue("postgres").database()
-        store = Store.open(url, tmp_path / name, **({"clock": clock} if clock else {}))
-        opened.append(store)
-        return store
-
-    yield make
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def store(new_store: Callable[..., Store]) -> Store:
-    """An empty store."""
-    return new_store()
 
 
 def person(name: str, role: Role = "clinician") -> Principal:
@@ -107,7 +79,9 @@ def plan(of: Case, *notices: Notice, **changes: Any) -> Plan:
         "software_version": "0.1.0",
         "target": TargetName(nerve="lumbar_medial_branch_L2", side="left", bony_level="L3", joint="L2-3"),
         "anaesthesia": "none",
-        "protocol": protocol.model_validate({"technique": "radiofrequency", "duration_s": 90, "set_temperature_c": 80}),
+        "protocol": protocol.model_validate(
+            {"technique": "radiofrequency", "duration_s": 90, "set_temperature_c": 80}
+        ),
         "placements": (Placement.model_validate(placement),),
         "notices": notices,
     }

@@ -19,7 +19,7 @@ from neurolysis.errors import ConflictError, ForbiddenError, InputError, NotFoun
 from neurolysis.records.store import Store
 from neurolysis.records.store.names import checked_name, checked_names, files_of
 
-from .store_kit import LOCAL, Clock, case, files, new_store, person, store  # noqa: F401
+from .store_kit import LOCAL, Clock, case, files, person
 from .strategies import CASES
 
 ANNA, BERT = person("Anna"), person("Bert")

@@ -14,7 +14,7 @@ from neurolysis.errors import ConflictError, ForbiddenError, InputError, NotFoun
 from neurolysis.plan import Notice
 from neurolysis.records.store import Principal, Store
 
-from .store_kit import LOCAL, case, files, new_store, person, record, stop, store  # noqa: F401
+from .store_kit import LOCAL, case, files, person, record, stop
 
 ANNA, PAUL, RITA = person("Anna"), person("Paul", "planner"), person("Rita", "registrar")
 LIMIT = stop("limit.temperature_c")

@@ -30,7 +30,7 @@ class Blobs:
                 f"cannot make the store's folder: {error.strerror}", where=str(folder)
             ) from error
         for left in self.incoming.iterdir():
-            if not _alive(left.name):
+            if not alive(left.name):
                 left.unlink(missing_ok=True)
 
     def place(self, sha256: str) -> Path:
@@ -141,7 +141,7 @@ def _chunks(source: Path) -> Iterator[bytes]:
         raise InputError(f"cannot be read: {error.strerror}", where=str(source)) from error
 
 
-def _alive(name: str) -> bool:
+def alive(name: str) -> bool:
     """Whether the process that made ``<pid>-...`` still runs."""
     pid = name.split("-")[0]
     if not pid.isdigit():
