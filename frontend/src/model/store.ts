@@ -32,16 +32,26 @@ export class CaseStore {
   private past: { value: Case; label: string }[] = [];
   private timer = 0;
   private writing: Promise<void> = Promise.resolve();
-  private readonly kind = `case-${tabName()}`;
+  /** This tab, in the names of its drafts. */
+  readonly tab = tabName();
+  private readonly kind = `case-${this.tab}`;
+  private readonly others = new Set<string>();
   private readonly watchers = new Set<() => void>();
 
-  constructor(public loaded: LoadedCase) {
+  private constructor(public loaded: LoadedCase) {
     this.mine = loaded.case;
-    this.takeDrafts(loaded.draft ?? {});
   }
 
+  /** Read a case, and with it what was typed and not saved. */
   static async open(id: string): Promise<CaseStore> {
-    return new CaseStore(await get<LoadedCase>(casePath(id)));
+    const store = new CaseStore(await get<LoadedCase>(casePath(id)));
+    const kinds = new Set((store.loaded.draft ?? []).filter((kind) => kind.startsWith("case-")));
+    kinds.add(store.kind);
+    for (const kind of kinds) {
+      const draft = await get<Draft>(casePath(id, `draft/${kind}`));
+      if (draft.data?.case) await store.takeDraft(kind, draft);
+    }
+    return store;
   }
 
   watch(watcher: () => void): () => void {
@@ -60,6 +70,17 @@ export class CaseStore {
   /** What differs from the saved version, in words of the case file. */
   get changed(): string[] {
     return changedKeys(this.loaded.case, this.mine);
+  }
+
+  /** Records beside the case that hold something unsaved. */
+  get othersUnsaved(): string[] {
+    return [...this.others];
+  }
+
+  setOther(name: string, unsaved: boolean): void {
+    if (this.others.has(name) === unsaved) return;
+    if (unsaved) this.others.add(name); else this.others.delete(name);
+    this.tell();
   }
 
   get undoLabel(): string {
@@ -105,7 +126,7 @@ export class CaseStore {
         this.draftedAt = null;
       } else {
         const now = new Date();
-        await send("PUT", path, { base_version: this.loaded.version, case: this.mine, saved_at: now.toISOString() });
+        await send("PUT", path, { data: { base_version: this.loaded.version, case: this.mine, saved_at: now.toISOString() } });
         this.draftedAt = now;
       }
       this.draftProblem = "";
@@ -115,20 +136,17 @@ export class CaseStore {
     this.tell();
   }
 
-  private takeDrafts(drafts: Record<string, Draft>): void {
-    for (const [kind, draft] of Object.entries(drafts)) {
-      if (!kind.startsWith("case-") || !draft?.data?.case) continue;
-      if (!changedKeys(this.loaded.case, draft.data.case).length) continue;
-      if (kind === this.kind) this.resume(draft);
-      else this.strays.push({ kind, draft });
-    }
+  private async takeDraft(kind: string, draft: Draft): Promise<void> {
+    if (!changedKeys(this.loaded.case, draft.data.case).length) return;
+    if (kind === this.kind) await this.resume(draft);
+    else this.strays.push({ kind, draft });
   }
 
-  private resume(draft: Draft): void {
+  private async resume(draft: Draft): Promise<void> {
     this.mine = draft.data.case;
     this.draftedAt = new Date(draft.data.saved_at);
     this.state = "unsaved";
-    if (draft.data.base_version !== this.loaded.version) void this.meet(draft.data.base_version);
+    if (draft.data.base_version !== this.loaded.version) await this.meet(draft.data.base_version);
   }
 
   /** Work on with a draft of another tab. */
@@ -137,7 +155,7 @@ export class CaseStore {
     if (!stray) return;
     this.strays = this.strays.filter((one) => one !== stray);
     this.past.push({ value: this.mine, label: "take over a draft" });
-    this.resume(stray.draft);
+    await this.resume(stray.draft);
     await this.keepDraft();
     await send("DELETE", casePath(this.loaded.id, `draft/${kind}`));
     this.tell();

@@ -6,11 +6,12 @@ export type Side = "left" | "right" | "midline";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 export interface Session {
-  user: string;
-  role: string;
+  user: string | null;
+  role: string | null;
   mode: "single-user" | "accounts";
-  notice?: string;
+  notice: string;
   version: string;
+  sign_on: string | null;
 }
 
 export interface Notice {
@@ -151,7 +152,6 @@ export interface Case {
 
 export interface Draft {
   data: { base_version: number; case: Case; saved_at: string };
-  saved_at?: string;
 }
 
 export interface LoadedCase {
@@ -164,7 +164,8 @@ export interface LoadedCase {
   files?: Record<string, string>;
   stops?: Notice[];
   approval?: Record<string, unknown> | null;
-  draft?: Record<string, Draft> | null;
+  /** Kinds of this user's drafts of the case. */
+  draft?: string[];
 }
 
 export interface Choice {
@@ -196,6 +197,7 @@ export interface TechniqueInfo {
   name: string;
   title: string;
   protocol_schema: Schema;
+  charts: { title: string; unit: string; series: [string, string][] }[];
 }
 
 export interface Questionnaire {
@@ -226,45 +228,74 @@ export interface BodyView {
 }
 
 export interface FindingName {
-  name: string;
+  id: string;
   title: string;
   question?: string;
-  asks?: string;
-  kind?: string;
+  unit?: string;
+}
+
+export interface QuestionnaireInfo {
+  id: string;
+  title: string;
+  minimum?: number;
+  maximum?: number;
+  licence?: string;
+  definition: Questionnaire | null;
+}
+
+export interface Named {
+  id: string;
+  name: string;
 }
 
 export interface Catalogue {
   techniques: TechniqueInfo[];
-  instruments: (Choice & { name?: string; technique?: string; techniques?: string[]; active_tip_mm?: number })[];
-  generators: (Choice & { name?: string })[];
-  questionnaires: Record<string, Questionnaire>;
-  body_map: { areas: Record<string, { title: string; views: string[]; sided: boolean }>; shapes: { views: Record<string, BodyView> } };
-  conditions: (Choice & { targets?: string[] })[];
-  targets: (Choice & { nerve?: string })[];
+  modalities: (Choice & { technique?: string; kind?: string })[];
+  instruments: (Named & { active_tip_mm?: number; gauge?: number; techniques?: string[] })[];
+  generators: Named[];
+  questionnaires: QuestionnaireInfo[];
+  body_map: { areas: { id: string; title: string; views: string[]; sided: boolean }[]; shapes: Record<string, BodyView> };
+  conditions: (Choice & { targets?: string[]; group?: string })[];
+  targets: Choice[];
+  nerves: (Choice & { bony_level?: string | null; joints?: string[]; level?: string | null; has_rule?: boolean })[];
   findings: FindingName[];
-  demos: Choice[];
+  demos: { name: string; title: string }[];
   views: Record<string, { lao_deg: number; cranial_deg: number }>;
-  recovery_scales?: Record<string, { title: string; ready_at?: number; maximum?: number; items: Record<string, string[]> }>;
-  agents?: Choice[];
-  sites?: Choice[];
+  recovery_scales: Record<string, { title: string; ready_at?: number; maximum?: number; items: Record<string, string[]> }>;
+  agents: Choice[];
+  absorption_sites: Choice[];
+  research_use: string;
 }
 
 export interface Job {
-  id: string;
-  job_id?: string;
-  state: "queued" | "running" | "done" | "failed" | "cancelled";
-  fraction?: number;
-  message?: string;
+  job_id: string;
+  case_id: string;
+  state: "queued" | "running" | "cancelling" | "done" | "failed" | "cancelled";
+  fraction: number;
+  message: string;
   plan_number?: number | null;
-  error?: unknown;
-  case_version?: number;
+  error?: { problem?: string; where?: string; found?: unknown; allowed?: unknown } | null;
+  created_at: string;
+  updated_at: string;
 }
 
 export interface PlanRow {
   number: number;
+  case_version: number;
   hash: string;
   mark: string;
   made_at: string;
-  summary: Record<string, unknown> | string;
-  case_version?: number;
+  made_by: string;
+  files: string[];
+  summary: Record<string, unknown>;
+}
+
+export interface PlanStatus {
+  number: number;
+  mark: string;
+  approved: boolean;
+  recheck: string[];
+  open_stops: Notice[];
+  overridable: string[];
+  overrides: Record<string, string>[];
 }

@@ -21,30 +21,40 @@ export interface Field {
 }
 
 interface PreviewData {
-  technique: string;
-  protocol_hash: string;
-  lesion: {
-    axes_mm: number[][]; field: string; unit?: string; description?: string; levels?: FieldLevel[]; lesion_level?: number; lesion_label?: string;
-  };
+  state?: string;
+  note?: string;
+  tissue?: string;
+  lesion: { axes_mm: number[][]; field: string; unit: string; levels: { label: string; threshold: number; unit: string }[] };
 }
 
 function axesOf(lists: number[][]): Field["axes"] {
   return lists.map((one) => Float64Array.from(one)) as Field["axes"];
 }
 
-export async function readPreview(caseId: string): Promise<Field> {
-  const { lesion } = await get<PreviewData>(casePath(caseId, "preview"));
-  const raw = Uint8Array.from(atob(lesion.field), (letter) => letter.charCodeAt(0));
-  const level = lesion.lesion_level ?? lesion.levels?.[0]?.value ?? 0;
-  return {
-    axes: axesOf(lesion.axes_mm),
-    values: new Float32Array(raw.buffer),
-    unit: lesion.unit ?? "",
-    description: lesion.description ?? "",
-    levels: lesion.levels ?? [],
-    lesionLevel: level,
-    lesionLabel: lesion.lesion_label ?? lesion.levels?.find((one) => one.value === level)?.label ?? "",
-  };
+const ASK_AGAIN_MS = 1500;
+
+/** The preview; while the server computes it, asked for again until it is there. */
+export async function readPreview(caseId: string, stop: () => boolean): Promise<Field | null> {
+  for (;;) {
+    const found = await get<PreviewData>(casePath(caseId, "preview"));
+    if (!found.lesion) {
+      await new Promise((resolve) => window.setTimeout(resolve, ASK_AGAIN_MS));
+      if (stop()) return null;
+      continue;
+    }
+    const { lesion } = found;
+    const raw = Uint8Array.from(atob(lesion.field), (letter) => letter.charCodeAt(0));
+    const first = lesion.levels[0];
+    return {
+      axes: axesOf(lesion.axes_mm),
+      values: new Float32Array(raw.buffer),
+      unit: lesion.unit,
+      description: found.note ?? "",
+      levels: lesion.levels.map((one) => ({ label: one.unit === "°C" ? `${one.threshold}°` : one.label, value: one.threshold })),
+      lesionLevel: first?.threshold ?? 0,
+      lesionLabel: first?.label ?? "",
+    };
+  }
 }
 
 export interface FieldsHead {
@@ -86,35 +96,30 @@ function isolines(criterion: FieldsHead["criteria"][number], head: FieldsHead): 
   return [...new Set([...own, ...usual])].sort((a, b) => a - b).map((value) => ({ value, label: `${value}${criterion.unit === "°C" ? "°" : ` ${criterion.unit}`}` }));
 }
 
-export interface Frames {
-  times: number[];
-  fields: Field[];
+/** The lesion over time, from the time at which each cell was reached: never is a very large number. */
+export interface Arrival {
+  field: Field;
+  last: number;
+  unit: string;
+  toLps: Matrix;
 }
 
-interface FramesHead {
-  axes_mm: number[][];
-  times_s: number[];
-  shape: [number, number, number, number];
-  unit?: string;
-  low: number;
-  high: number;
-  threshold: number;
-  field?: string;
-  levels?: FieldLevel[];
-}
+const NEVER = 1e8;
+const ARRIVALS = /^(arrival_min|lesion_time_s|arrival_.*)$/;
 
-export async function readFrames(caseId: string, plan: number): Promise<Frames | null> {
-  const head = await maybe<FramesHead>(casePath(caseId, `plans/${plan}/frames`));
-  if (!head) return null;
-  const raw = new Uint8Array(await bytes(casePath(caseId, `plans/${plan}/frames?raw=1`)));
-  const size = raw.length / head.times_s.length;
-  const gain = (head.high - head.low) / 255;
-  const fields = head.times_s.map((_, k) => {
-    const values = new Float32Array(size);
-    for (let p = 0; p < size; p++) values[p] = head.low + gain * raw[k * size + p]!;
-    return { axes: axesOf(head.axes_mm), values, unit: head.unit ?? "", description: head.field ?? "", levels: head.levels ?? [{ label: `${head.threshold} ${head.unit ?? ""}`, value: head.threshold }], lesionLevel: head.threshold, lesionLabel: "at this time" };
-  });
-  return { times: head.times_s, fields };
+/** Turned round (minus the time), so that "reached by now" is "at or above" as for every other lesion. */
+export async function readArrival(caseId: string, plan: number, fields: PlanFields): Promise<Arrival | null> {
+  const about = fields.head.fields.find((one) => ARRIVALS.test(one.name));
+  if (!about) return null;
+  const raw = new Float32Array(await bytes(casePath(caseId, `plans/${plan}/fields/${encodeURIComponent(about.name)}`)));
+  let last = 0;
+  for (let p = 0; p < raw.length; p++) {
+    const value = raw[p]!;
+    if (value < NEVER) last = Math.max(last, value);
+    raw[p] = value < NEVER ? -value : -NEVER;
+  }
+  const field: Field = { axes: axesOf(fields.head.axes_mm), values: raw, unit: about.unit, description: about.description, levels: [], lesionLevel: -last, lesionLabel: about.description };
+  return { field, last, unit: about.unit, toLps: fields.toLps };
 }
 
 function place(axis: Float64Array, value: number): [number, number] {

@@ -1,6 +1,6 @@
 // What the viewer shows besides the image: nerves, landmarks, needles, the lesion.
 import { casePath, maybe } from "../model/api.ts";
-import type { Point } from "../model/types.ts";
+import type { Point, Side } from "../model/types.ts";
 
 export interface SceneNerve {
   name: string;
@@ -21,8 +21,9 @@ export interface SceneData {
   landmarks: SceneLandmark[];
   structures: { name: string; kind: string; review?: string }[];
   placements: { tip_mm: Point; hub_mm: Point; instrument: unknown }[];
-  missing_landmarks: (string | { name: string; find?: string; side?: string })[];
-  problem?: string;
+  missing_landmarks: { name: string; find: string; side?: Side | null; needed?: boolean }[];
+  target_not_found?: string;
+  notes?: string[];
 }
 
 export async function readScene(caseId: string): Promise<SceneData | null> {

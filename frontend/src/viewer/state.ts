@@ -32,7 +32,9 @@ export class ViewerState {
   /** Needles while they are dragged; null otherwise. */
   live: Placement[] | null = null;
   private readonly watchers = new Set<() => void>();
+  closed = false;
   private scenes = 0;
+  private asked = 0;
 
   constructor(readonly store: CaseStore) {}
 
@@ -77,7 +79,7 @@ export class ViewerState {
     const mine = ++this.scenes;
     try {
       const found = await readScene(this.store.loaded.id);
-      if (mine === this.scenes) { this.scene = found; this.sceneProblem = found?.problem ?? ""; }
+      if (mine === this.scenes) { this.scene = found; this.sceneProblem = found?.target_not_found ?? ""; }
     } catch (error) {
       this.sceneProblem = told(error);
     }
@@ -86,8 +88,9 @@ export class ViewerState {
 
   async loadPreview(): Promise<void> {
     if (!this.store.loaded.case.treatment) return;
+    const asked = ++this.asked;
     try {
-      this.preview = await readPreview(this.store.loaded.id);
+      this.preview = await readPreview(this.store.loaded.id, () => asked !== this.asked || this.closed);
       this.previewProblem = "";
     } catch (error) {
       this.preview = null;

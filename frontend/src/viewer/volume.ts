@@ -8,6 +8,9 @@ export interface ImageHead {
   affine: number[][];
   dtype: string;
   window: [number, number];
+  slope?: number;
+  intercept?: number;
+  modality?: string;
   label_maps?: { name: string; labels: { value: number; name: string }[] }[];
 }
 
@@ -90,7 +93,8 @@ export class Volume {
     const [nx, ny, nz] = this.head.shape;
     const [i, j, k] = apply(this.toVoxel, point).map(Math.round) as Point;
     if (i < 0 || j < 0 || k < 0 || i >= nx || j >= ny || k >= nz) return null;
-    return this.voxels[i + nx * (j + ny * k)] ?? null;
+    const stored = this.voxels[i + nx * (j + ny * k)];
+    return stored === undefined ? null : stored * (this.head.slope ?? 1) + (this.head.intercept ?? 0);
   }
 }
 
@@ -110,7 +114,9 @@ export function paintCut(volume: Volume, cut: Cut, window: [number, number], tar
   const [nx, ny, nz] = volume.head.shape;
   const { voxels } = volume;
   const { start, along, downwards } = walk(volume, cut);
-  const [centre, width] = window;
+  const slope = volume.head.slope ?? 1;
+  const centre = (window[0] - (volume.head.intercept ?? 0)) / slope;
+  const width = window[1] / slope;
   const low = centre - width / 2;
   const gain = 255 / Math.max(1, width);
   const slab = nx * ny;
