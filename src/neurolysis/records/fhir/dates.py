@@ -11,7 +11,8 @@ from neurolysis.errors import InputError
 _FORM = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<part>\d{1,9}))?)?"
-    r"(?P<zone>Z|[+ -]\d\d:\d\d)?)?)?)?"
+    r"(?P<zone>Z|[+ -]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
 )
 """Year to fractions of a second; a blank stands for a "+" that was not escaped in an address."""
 
