@@ -85,6 +85,9 @@ class GivenStep(DeliveredStep):
 
     kind: Literal["local anaesthetic", "lesion", "injection", "contrast"]
     needle: int = Field(default=1, ge=1)
+    place: Literal["skin", "track", "target"] | None = Field(
+        default=None, description="where a local anaesthetic or contrast went"
+    )
     nerve: str = Field(default="", description="target or nerve id; empty: the case's target")
     side: Side | None = None
     level: str | None = None

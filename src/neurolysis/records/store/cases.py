@@ -167,7 +167,7 @@ class CaseMethods(StoreBase):
             stored = self._stored(work, work.case_row(), version)
             told = {
                 kind: state_module.newest_document(work.connection, id, kind)
-                for kind in ("outcome", "procedure")
+                for kind in ("outcome", "procedure", "consent")
             }
         with working_folder(self.folder, self.blobs, stored, told) as folder:
             yield folder
