@@ -92,8 +92,13 @@ def _answer(
 
 def remarks_of(found: ReadCase) -> tuple[str, ...]:
     """What a person must know of an import, in words."""
-    remarks = [f"{item.resource} ({len(item.ids)}): {item.reason}" for item in found.ignored]
-    gone = without_files(found.case)[1]
+    left = (f"{item.resource} ({len(item.ids)}): {item.reason}" for item in found.ignored)
+    return (*left, *file_remarks(found))
+
+
+def file_remarks(found: ReadCase) -> tuple[str, ...]:
+    """What a person must know of a case file that came along: files left behind, fields changed elsewhere."""
+    gone, remarks = without_files(found.case)[1], []
     if gone:
         remarks.append(f"files are not in a bundle, so these were left out: {', '.join(gone)}")
     if found.changed:
