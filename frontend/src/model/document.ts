@@ -87,7 +87,7 @@ export class DocumentStore<T extends object> {
     try {
       if (this.unsaved) {
         const now = new Date();
-        await send("PUT", this.draftPath, { data: { base_version: this.version, value: this.value, saved_at: now.toISOString() } });
+        await send("PUT", this.draftPath, { base_version: this.version, value: this.value, saved_at: now.toISOString() });
         this.draftedAt = now;
       } else {
         if (this.draftedAt) await send("DELETE", this.draftPath);

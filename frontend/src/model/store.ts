@@ -45,7 +45,7 @@ export class CaseStore {
   /** Read a case, and with it what was typed and not saved. */
   static async open(id: string): Promise<CaseStore> {
     const store = new CaseStore(await get<LoadedCase>(casePath(id)));
-    const kinds = new Set((store.loaded.draft ?? []).filter((kind) => kind.startsWith("case-")));
+    const kinds = new Set(Object.keys(store.loaded.draft ?? {}).filter((kind) => kind.startsWith("case-")));
     kinds.add(store.kind);
     for (const kind of kinds) {
       const draft = await get<Draft>(casePath(id, `draft/${kind}`));
@@ -126,7 +126,7 @@ export class CaseStore {
         this.draftedAt = null;
       } else {
         const now = new Date();
-        await send("PUT", path, { data: { base_version: this.loaded.version, case: this.mine, saved_at: now.toISOString() } });
+        await send("PUT", path, { base_version: this.loaded.version, case: this.mine, saved_at: now.toISOString() });
         this.draftedAt = now;
       }
       this.draftProblem = "";

@@ -164,8 +164,8 @@ export interface LoadedCase {
   files?: Record<string, string>;
   stops?: Notice[];
   approval?: Record<string, unknown> | null;
-  /** Kinds of this user's drafts of the case. */
-  draft?: string[];
+  /** This user's drafts of the case, by kind. */
+  draft?: Record<string, unknown> | null;
 }
 
 export interface Choice {
@@ -240,7 +240,6 @@ export interface QuestionnaireInfo {
   minimum?: number;
   maximum?: number;
   licence?: string;
-  definition: Questionnaire | null;
 }
 
 export interface Named {
@@ -253,8 +252,9 @@ export interface Catalogue {
   modalities: (Choice & { technique?: string; kind?: string })[];
   instruments: (Named & { active_tip_mm?: number; gauge?: number; techniques?: string[] })[];
   generators: Named[];
-  questionnaires: QuestionnaireInfo[];
-  body_map: { areas: { id: string; title: string; views: string[]; sided: boolean }[]; shapes: Record<string, BodyView> };
+  questionnaires: Record<string, Questionnaire>;
+  scales: QuestionnaireInfo[];
+  body_map: { areas: Record<string, { id: string; title: string; views: string[]; sided: boolean }>; shapes: Record<string, BodyView> };
   conditions: (Choice & { targets?: string[]; group?: string })[];
   targets: Choice[];
   nerves: (Choice & { bony_level?: string | null; joints?: string[]; level?: string | null; has_rule?: boolean })[];

@@ -85,7 +85,7 @@ function Opened(props: { store: CaseStore; tab: string }) {
             <p>Another draft of yours of this case is kept, from {new Date(one.draft.data.saved_at).toLocaleString("en-GB")}: typed in another tab, or in one that was closed.</p>
             <span class="row">
               <button onClick={() => void store.adopt(one.kind)}>Work on with it</button>
-              <button onClick={() => void store.dropStray(one.kind).then(() => toast("The draft is deleted.", { label: "Undo", run: () => void send("PUT", casePath(id, `draft/${one.kind}`), { data: one.draft.data }).then(() => window.location.reload()) }))}>Delete it</button>
+              <button onClick={() => void store.dropStray(one.kind).then(() => toast("The draft is deleted.", { label: "Undo", run: () => void send("PUT", casePath(id, `draft/${one.kind}`), one.draft.data).then(() => window.location.reload()) }))}>Delete it</button>
             </span>
           </section>
         ))}

@@ -49,7 +49,6 @@ export function Header(props: { store: CaseStore; tab: string; stamp: number; on
           {count + recheck ? <><span class="count">{count + recheck}</span>{count ? "Stops approval" : "Recheck"}</> : "Nothing stops approval"}
         </button>
         <Saving store={store} onSave={props.onSave} />
-        <ThemeButton />
       </div>
       <div id="stops" class={open ? "under" : "hidden"} hidden={!open}>
         {stops.error ? <p>{told(stops.error)}</p> : (
@@ -67,6 +66,8 @@ export function Header(props: { store: CaseStore; tab: string; stamp: number; on
             {step && <span class="step" aria-hidden="true">{step}</span>}{title}
           </a>
         ))}
+        <span class="grow" />
+        <ThemeButton />
       </nav>
     </header>
   );

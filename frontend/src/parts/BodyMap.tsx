@@ -60,7 +60,7 @@ interface Props {
 
 export function BodyMap(props: Props) {
   const brush = useRef<boolean | null>(null);
-  const titles = new Map(props.map.areas.map((one) => [one.id, one]));
+  const titles = new Map(Object.entries(props.map.areas));
   const marked = (area: string, side: Side | null) => props.pain.find((one) => one.area === area && (titles.get(area)?.sided ? one.side === side : true));
   const paint = (shape: Shape, on: boolean) => props.onPaint(shape.area, titles.get(shape.area)?.sided ? shape.side : null, on);
   const release = () => { brush.current = null; };

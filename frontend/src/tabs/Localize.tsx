@@ -33,7 +33,7 @@ interface Offer {
 interface Localization {
   needs: { target: string; title: string; side: string; level: string; landmarks: Landmark[]; labels: string; unknown: string[]; source: string };
   missing: string[];
-  target: { title: string; side: string; level: string; errors: { name: string; standard_deviation_mm: number; basis: string; source: string }[]; checks: string[]; how: string; approach: string } | null;
+  target: { title: string; side: string; level: string; errors: { name: string; standard_deviation_mm: number | null; basis: string; source: string }[]; checks: string[]; how: string; approach: string } | null;
   why_not: string;
   paths: { offers?: Offer[]; paths?: Offer[]; [more: string]: unknown } | null;
   no_paths: string;
@@ -89,10 +89,9 @@ export function Localize({ store, viewer, work }: TabProps) {
       <div class="workbench">
         <div class="stack">
           {picking && <div class="notice warn" role="status"><strong>Picking</strong>{capital(plain(picking.name))}: {picking.find}. Click it in a slice, or move the crosshair there and press the button. <button onClick={() => pick(viewer.centre)}>Pick at the crosshair</button> <button class="plain" onClick={() => setPicking(null)}>Stop picking</button></div>}
-          <Viewer viewer={viewer} lesion={lesion} activeTip={activeTip} onPick={picking ? pick : undefined} onNeedle={count ? moved : undefined} />
+          <Viewer viewer={viewer} lesion={lesion} activeTip={activeTip} onPick={picking ? pick : undefined} onNeedle={count ? moved : undefined} beside={viewer.volume && <Fluoro viewer={viewer} activeTip={activeTip} views={catalogue.views} />} />
         </div>
         <div class="stack">
-          {viewer.volume && <Panel title="Fluoroscopy" note="Simulated from the CT. It follows the needle and the C-arm."><div class="viewer"><Fluoro viewer={viewer} activeTip={activeTip} views={catalogue.views} /></div></Panel>}
           <Panel title="Needle">
             {!store.mine.treatment ? <Empty title="No treatment yet"><p>Choose technique and instrument under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>, then place the needle here.</p></Empty> : (
               <div class="stack">
@@ -130,7 +129,7 @@ function TargetFacts({ data }: { data: Localization }) {
     <div class="stack tight">
       <dl class="facts">
         <div><dt>Side, level</dt><dd>{target.side}{target.level ? `, ${target.level}` : ""}</dd></div>
-        {target.errors.map((one) => <div key={one.name}><dt>Uncertainty: {one.name}</dt><dd>± {figure(one.standard_deviation_mm)} mm (SD), {one.basis}<div class="small muted">{one.source}</div></dd></div>)}
+        {target.errors.map((one) => <div key={one.name}><dt>Uncertainty: {one.name}</dt><dd>{one.standard_deviation_mm === null ? "not known" : `± ${figure(one.standard_deviation_mm)} mm (SD)`}, {one.basis}<div class="small muted">{one.source}</div></dd></div>)}
       </dl>
       {target.checks.length > 0 && <ul class="lines">{target.checks.map((one) => <li key={one}>{one}</li>)}</ul>}
       {data.needs.unknown.length > 0 && <details><summary>What is not known ({data.needs.unknown.length})</summary><ul class="lines">{data.needs.unknown.map((one) => <li key={one}>{one}</li>)}</ul></details>}

@@ -29,7 +29,7 @@ export function PainPanel({ store }: { store: CaseStore }) {
     store.edit("clear the body map", (one) => { one.pain = []; });
     toast("The body map is clear.", { label: "Undo", run: () => store.undo() });
   };
-  const title = (id: string) => catalogue.body_map.areas.find((one) => one.id === id)?.title ?? id;
+  const title = (id: string) => catalogue.body_map.areas[id]?.title ?? id;
   return (
     <Panel title="Where it hurts" note="Press and draw over the outline. The patient's right is on the left of the front view." actions={pain.length > 0 && <button class="plain" onClick={clear}>Clear</button>}>
       <div class="stack">
@@ -64,9 +64,9 @@ function options(item: Questionnaire["item"][number]): { value: string; label: s
 
 export function QuestionnairePanel({ store }: { store: CaseStore }) {
   const { catalogue } = useWorld();
-  const forms = catalogue.questionnaires.filter((one) => one.definition);
+  const forms = catalogue.scales.filter((one) => catalogue.questionnaires[one.id]);
   const [chosen, setChosen] = useState(forms[0]?.id ?? "");
-  const form = forms.find((one) => one.id === chosen)?.definition;
+  const form = catalogue.questionnaires[chosen];
   const given = (store.mine.questionnaires ?? []).findLast((one) => one.questionnaire === chosen && one.answered === today());
   const older = (store.mine.questionnaires ?? []).filter((one) => one.questionnaire === chosen && one.answered !== today());
   const answer = (item: string, points: number) => store.edit(`answers of ${chosen}`, (one) => {
@@ -77,7 +77,7 @@ export function QuestionnairePanel({ store }: { store: CaseStore }) {
     if (at >= 0) list[at] = next; else list.push(next);
     one.questionnaires = list;
   });
-  const without = catalogue.questionnaires.filter((one) => !one.definition);
+  const without = catalogue.scales.filter((one) => !catalogue.questionnaires[one.id]);
   return (
     <Panel title="Questionnaires" note="Only those whose items may be shipped can be filled in here.">
       <div class="stack">

@@ -76,7 +76,7 @@ export function Fluoro(props: { viewer: ViewerState; activeTip: number; views: R
   };
   const set = (key: keyof Angles) => (event: { currentTarget: HTMLInputElement }) => setAngles({ ...angles, [key]: Number(event.currentTarget.value) });
   return (
-    <div class="stack tight fluoro">
+    <div class="fluoro">
       <div class="plane" data-plane="fluoroscopy">
         <canvas ref={canvas} width={SIZE} height={SIZE} role="img" aria-label={`Simulated fluoroscopy, ${words(angles)}`} />
         <span class="caption">Fluoroscopy, simulated · {words(angles)}{busy ? " · …" : ""}</span>

@@ -17,6 +17,8 @@ interface Props {
   onPick?: ((point: Point) => void) | undefined;
   onNeedle?: ((placements: ViewerState["placements"]) => void) | undefined;
   side?: ComponentChildren;
+  /** A fifth picture beside the 3-D view. */
+  beside?: ComponentChildren;
 }
 
 const NAMES: PlaneName[] = ["axial", "coronal", "sagittal"];
@@ -35,9 +37,10 @@ export function Viewer(props: Props) {
   return (
     <div class="viewer">
       <Controls viewer={viewer} />
-      <div class="planes four">
+      <div class={`planes ${props.beside ? "five" : "four"}`}>
         {NAMES.map((name) => <Plane key={name} name={name} viewer={viewer} lesion={props.lesion} activeTip={props.activeTip} onPick={props.onPick} onNeedle={props.onNeedle} />)}
         <Space viewer={viewer} lesion={props.lesion} activeTip={props.activeTip} onNeedle={props.onNeedle} />
+        {props.beside}
       </div>
       {props.side}
       <ul class="legend">

@@ -24,7 +24,7 @@ interface PreviewData {
   state?: string;
   note?: string;
   tissue?: string;
-  lesion: { axes_mm: number[][]; field: string; unit: string; levels: { label: string; threshold: number; unit: string }[] };
+  lesion: { axes_mm: number[][]; field: string; unit: string; lesion_level: number; levels: { label: string; value: number; unit: string }[] };
 }
 
 function axesOf(lists: number[][]): Field["axes"] {
@@ -44,14 +44,14 @@ export async function readPreview(caseId: string, stop: () => boolean): Promise<
     }
     const { lesion } = found;
     const raw = Uint8Array.from(atob(lesion.field), (letter) => letter.charCodeAt(0));
-    const first = lesion.levels[0];
+    const first = lesion.levels.find((one) => one.value === lesion.lesion_level);
     return {
       axes: axesOf(lesion.axes_mm),
       values: new Float32Array(raw.buffer),
       unit: lesion.unit,
       description: found.note ?? "",
-      levels: lesion.levels.map((one) => ({ label: one.unit === "°C" ? `${one.threshold}°` : one.label, value: one.threshold })),
-      lesionLevel: first?.threshold ?? 0,
+      levels: lesion.levels.map((one) => ({ label: one.unit === "°C" ? `${one.value}°` : one.label, value: one.value })),
+      lesionLevel: lesion.lesion_level,
       lesionLabel: first?.label ?? "",
     };
   }
