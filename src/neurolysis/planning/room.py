@@ -251,7 +251,7 @@ def stimulation_rule(room: Room) -> Iterator[Notice]:
     for test in procedure.stimulation:
         before = [step for step in procedure.steps if _numbs_or_treats(step, test.needle)]
         if any(_clock(step.start) < _clock(test.time) for step in before):
-            text = f"Needle {test.needle}: stimulation came after anaesthetic or lesion, when nerves are numb."
+            text = f"Needle {test.needle}: stimulation after anaesthetic or lesion: the nerve is numb."
             yield _notice("warn", "stimulation.late", text)
         if test.motor_of_limb:
             text = f"Needle {test.needle}: a limb moved on stimulation. Do not make a lesion here."

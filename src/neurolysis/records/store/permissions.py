@@ -82,7 +82,7 @@ def require(
     Raises:
         NotFoundError: the case is not this user's. ForbiddenError: the role may not.
     """
-    if holders is not None and not visible(principal, holders):
+    if holders is not None and kind not in WITHOUT_OWNER and not visible(principal, holders):
         raise NotFoundError("no such case", where=where)
     if not allowed(principal, action, kind, holders):
         roles = [role for role, kinds in MAY.items() if action in kinds.get(kind, frozenset())]
