@@ -91,10 +91,11 @@ export async function send<T>(method: string, path: string, body?: unknown, vers
   return (text ? JSON.parse(text) : {}) as T;
 }
 
-export async function upload<T>(path: string, file: File): Promise<T> {
+export async function upload<T>(path: string, file: File, version?: number): Promise<T> {
   const form = new FormData();
   form.append("file", file, file.name);
-  return (await (await request("POST", path, { form })).json()) as T;
+  const headers: Record<string, string> = version === undefined ? {} : { "If-Match": String(version) };
+  return (await (await request("POST", path, { form, headers })).json()) as T;
 }
 
 export async function bytes(path: string): Promise<ArrayBuffer> {

@@ -3,13 +3,15 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError, casePath, get, send, told } from "./api.ts";
 import { merge, same } from "./merge.ts";
 import type { CaseStore } from "./store.ts";
-import type { Case } from "./types.ts";
+import type { Case, Notice } from "./types.ts";
 
 interface Answer<T> {
   version: number;
   value: T | null;
   updated_at: string | null;
   updated_by: string;
+  /** What the rules of the room say to it. */
+  check?: { notices?: Notice[] } | null;
 }
 
 const AUTOSAVE_MS = 700;
@@ -23,6 +25,7 @@ export class DocumentStore<T extends object> {
   draftedAt: Date | null = null;
   busy = false;
   note = "";
+  notices: readonly Notice[] = [];
   private base: T;
   private timer = 0;
   private readonly watchers = new Set<() => void>();
@@ -53,6 +56,7 @@ export class DocumentStore<T extends object> {
     this.value = this.base;
     this.savedAt = answer.updated_at ?? "";
     this.savedBy = answer.updated_by;
+    this.notices = answer.check?.notices ?? [];
   }
 
   get unsaved(): boolean {

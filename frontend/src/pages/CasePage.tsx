@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, casePath, get, send, told } from "../model/api.ts";
 import { CaseStore } from "../model/store.ts";
 import type { Job } from "../model/types.ts";
+import { Boundary } from "../parts/Boundary.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Trouble } from "../parts/ui.tsx";
 import { Anesthetize } from "../tabs/Anesthetize.tsx";
@@ -90,7 +91,7 @@ function Opened(props: { store: CaseStore; tab: string }) {
           </section>
         ))}
         {job && <JobPanel job={job} onClose={() => follow(null)} onAgain={() => void simulate()} />}
-        <Tab store={store} viewer={viewer} work={work} key={props.tab} />
+        <Boundary key={props.tab}><Tab store={store} viewer={viewer} work={work} /></Boundary>
       </main>
     </>
   );

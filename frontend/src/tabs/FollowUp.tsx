@@ -29,10 +29,10 @@ interface Aftercare {
   instructions: Line[];
   red_flags: Line[];
   follow_up: { id: string; title: string; how: string; what: string; date_from: string | null; date_to: string | null; source: string }[];
-  course: { days: number; baseline_pain: number | null; last_pain: number | null; best_relief_percent: number | null; relief_percent: number | null; returned: boolean | null; returned_on: string | null; text: string };
+  course: { days: number; baseline_pain: number | null; last_pain: number | null; best_relief_percent: number | null; relief_percent: number | null; returned: boolean | null; returned_on: string | null; text: string } | null;
   complications: { name: string; onset: string | null; ctcae: string | null; clavien_dindo: string | null; needs: string[] }[];
-  regrowth: { applies: boolean; reason: string; earliest_months: number[] | null; published: { row: string; value: number | null; n: number | null; definition: string; source: string }[] };
-  repeat: { text: string; rows: string[] };
+  regrowth: null | { applies: boolean; reason: string; earliest_months: number[] | null; published: { row: string; value: number | null; n: number | null; definition: string; source: string }[] };
+  repeat: { text: string; rows: string[] } | null;
   remarks: string[];
 }
 
@@ -221,7 +221,7 @@ function Diary(props: { outcome: Outcome; edit: Edit; data: Aftercare | null }) 
             <NumberField label="Function" value={one.function ?? null} min={0} max={10} onChange={(value) => put(one.day, { function: value })} />
           </div>
         ))}
-        {data && (
+        {data?.course && (
           <div class={`headline ${data.course.returned ? "warn" : ""}`}>
             <span class="small muted">Recurrence</span>
             <span class="big">{data.course.relief_percent === null ? "–" : `${figure(data.course.relief_percent, 0)} %`}</span>
@@ -279,11 +279,11 @@ function Advice({ data }: { data: Aftercare }) {
       </Panel>
       <Panel title="When it comes back">
         <div class="stack tight">
-          <p>{data.regrowth.reason}</p>
-          {data.regrowth.earliest_months && <p>Earliest by growth alone: {data.regrowth.earliest_months.map((value) => figure(value)).join(" to ")} months.</p>}
-          <ul class="lines">{data.regrowth.published.map((one) => <li key={one.row}>{one.definition}: {one.value ?? "–"}{one.n ? `, ${one.n} people` : ""} <span class="muted small">[{one.source}]</span></li>)}</ul>
-          <p>{data.repeat.text}</p>
-          {data.repeat.rows.length > 0 && <ul class="lines">{data.repeat.rows.map((one) => <li key={one}>{one}</li>)}</ul>}
+          {data.regrowth && <p>{data.regrowth.reason}</p>}
+          {data.regrowth?.earliest_months && <p>Earliest by growth alone: {data.regrowth.earliest_months.map((value) => figure(value)).join(" to ")} months.</p>}
+          <ul class="lines">{data.regrowth?.published.map((one) => <li key={one.row}>{one.definition}: {one.value ?? "–"}{one.n ? `, ${one.n} people` : ""} <span class="muted small">[{one.source}]</span></li>)}</ul>
+          {data.repeat && <p>{data.repeat.text}</p>}
+          {data.repeat && data.repeat.rows.length > 0 && <ul class="lines">{data.repeat.rows.map((one) => <li key={one}>{one}</li>)}</ul>}
         </div>
       </Panel>
     </>

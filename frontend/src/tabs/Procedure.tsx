@@ -4,7 +4,7 @@ import { useDocument } from "../model/document.ts";
 import { clock, moment } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
-import { NumberField, Panel, SelectField, TextField, Trouble } from "../parts/ui.tsx";
+import { Notices, NumberField, Panel, SelectField, TextField, Trouble } from "../parts/ui.tsx";
 import { GivenPanel, StimulationPanel } from "./Given.tsx";
 import { AfterPanel, AgentsPanel, ViewsPanel } from "./RoomLists.tsx";
 import { TimeOutPanel } from "./TimeOut.tsx";
@@ -35,6 +35,9 @@ export function ProcedureTab({ store, work }: TabProps) {
       </div>
       {doc.note && <p class="notice warn" role="alert"><strong>Saved meanwhile</strong>{doc.note}</p>}
       {doc.problem && <Trouble error={doc.problem} />}
+      {doc.notices.length > 0 && (
+        <Panel title="What the rules of the room say" note={doc.unsaved ? `To the saved version ${doc.version}.` : ""}><Notices notices={doc.notices} /></Panel>
+      )}
       <div class="columns">
         <div class="stack">
           <TimeOutPanel store={store} room={room} edit={edit} />

@@ -2,7 +2,7 @@
 import colours from "palette";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { casePath, get, request, told } from "../model/api.ts";
-import type { Point } from "../model/types.ts";
+import type { Placement, Point } from "../model/types.ts";
 import { add, cross, dot, scale, sub, unit } from "./geometry.ts";
 import type { ViewerState } from "./state.ts";
 
@@ -45,11 +45,13 @@ export function Fluoro(props: { viewer: ViewerState; activeTip: number; views: R
   const [busy, setBusy] = useState(false);
   const id = viewer.store.loaded.id;
 
+  // A server that does not say where its C-arm stands draws the needle itself: then it must be asked again.
+  const drawn = picture && !picture.carm ? JSON.stringify(viewer.store.mine.treatment?.placements ?? []) : "[]";
   useEffect(() => {
     const stop = new AbortController();
     const timer = window.setTimeout(() => {
       setBusy(true);
-      request("POST", casePath(id, "fluoroscopy"), { body: { ...angles, columns: SIZE, rows: SIZE, placements: [] }, signal: stop.signal })
+      request("POST", casePath(id, "fluoroscopy"), { body: { ...angles, columns: SIZE, rows: SIZE, placements: (JSON.parse(drawn) as Placement[]).map(({ instrument, tip_mm, towards_hub_mm }) => ({ instrument, tip_mm, towards_hub_mm })) }, signal: stop.signal })
         .then(async (response) => {
           const head = response.headers.get("X-Neurolysis-Carm");
           setPicture({ image: await createImageBitmap(await response.blob()), carm: head ? (JSON.parse(head) as CArm) : null });
@@ -59,7 +61,7 @@ export function Fluoro(props: { viewer: ViewerState; activeTip: number; views: R
         .finally(() => { if (!stop.signal.aborted) setBusy(false); });
     }, 120);
     return () => { window.clearTimeout(timer); stop.abort(); };
-  }, [id, viewer.volume, angles.lao_deg, angles.cranial_deg]);
+  }, [id, viewer.volume, angles.lao_deg, angles.cranial_deg, drawn]);
 
   useEffect(() => {
     const draw = () => paint(canvas.current, picture, viewer, props.activeTip);
