@@ -108,6 +108,16 @@ def test_roles_see_what_they_may(opened: tuple[Store, httpx.Client]) -> None:
     Facade(opened[1], "ana").get("/fhir/AuditEvent", status=403)
 
 
+def test_a_patient_sees_the_own_record_without_plans(opened: tuple[Store, httpx.Client]) -> None:
+    opened[0].share_case(person("ana"), "example-lumbar-facet", "id-eve")
+    eve, ana = Facade(opened[1], "eve"), Facade(opened[1], "ana")
+    mine = [entry["resource"] for entry in eve.get(f"/fhir/Patient/{LUMBAR}/$everything")["entry"]]
+    whole = [entry["resource"] for entry in ana.get(f"/fhir/Patient/{LUMBAR}/$everything")["entry"]]
+    plans = [resource for resource in whole if ".plan-" in resource["id"] or "risk-plan" in resource["id"]]
+    assert plans
+    assert mine == [resource for resource in whole if resource not in plans]
+
+
 def test_a_case_in_the_trash_is_not_there(empty: tuple[Store, Facade]) -> None:
     store, ana = empty
     fill(store, "ana", "knee")

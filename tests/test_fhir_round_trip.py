@@ -336,6 +336,22 @@ def test_a_real_transaction_becomes_a_case_with_an_answer_for_every_entry(file: 
     assert again.case == found.case
 
 
+@pytest.mark.parametrize("file", [SYNTHEA_PART, *sorted(SYNTHEA.glob("Elvina*"))], ids=lambda f: f.name[:6])
+def test_a_real_record_says_the_same_from_an_independent_server(file: Path, peer: Peer) -> None:
+    bundle = json.loads(file.read_text("utf-8"))
+    peer.http("POST", "/", bundle)
+    kinds = list(dict.fromkeys(entry["resource"]["resourceType"] for entry in bundle["entry"]))
+    entries = [{"resource": resource} for resource in peer.all_of(kinds)]
+    assert len(entries) == len(bundle["entry"])
+    there = read_case({"resourceType": "Bundle", "type": "collection", "entry": entries}).case
+    here = read_case(bundle).case
+    assert there.patient.replace(id="x") == here.patient.replace(id="x")
+    for field in ("conditions", "findings", "medications", "allergies", "scores"):
+        one, other = getattr(here, field), getattr(there, field)
+        assert (one is None) == (other is None)
+        assert sorted(map(str, one or ())) == sorted(map(str, other or ()))
+
+
 def test_the_part_by_hand() -> None:
     found = read_transaction(json.loads(SYNTHEA_PART.read_text("utf-8")))
     assert found.case.patient.birth_year == 1988
