@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from neurolysis.cli import care, dicom, fluoroscopy, localization, plans, serve, simulations
+from neurolysis.cli import care, dicom, fluoroscopy, keep, localization, plans, serve, simulations
 from neurolysis.cli.reply import INTERRUPTED, UNEXPECTED, Reply, ask_to_stop
 from neurolysis.errors import NeurolysisError
 
@@ -45,7 +45,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for part in (plans, simulations, care, localization, fluoroscopy, dicom, serve):
+for part in (plans, simulations, care, localization, fluoroscopy, dicom, serve, keep):
     part.register(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,8 @@ def serve(
         "tls_certificate": tls_certificate, "tls_key": tls_key,
         "workers": _cores() if workers is None else workers, "oidc": _oidc(oidc_issuer, oidc_client),
     }  # fmt: skip
-    run(parse(Settings, told, "serve"), _say)
+    with suppress(KeyboardInterrupt):  # how a server ends when all is well
+        run(parse(Settings, told, "serve"), _say)
     return Reply(data={"ended": True}, text="ended")
 
 

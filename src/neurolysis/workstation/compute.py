@@ -6,6 +6,7 @@ A case's images are untrusted: what decodes them may take its process down, but 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -71,7 +72,7 @@ class Compute:
         with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    self._processes, multiprocessing.get_context("spawn"), initializer=single_threaded
+                    self._processes, multiprocessing.get_context("spawn"), initializer=_prepare
                 )
             return self._pool
 
@@ -119,9 +120,21 @@ def rebuilt(data: dict[str, Any]) -> NeurolysisError:
     return error
 
 
+def _prepare() -> None:
+    """What a process does first: it ends when the server does, however that ends."""
+    single_threaded()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
+
+
 def single_threaded() -> None:
     """One thread a process for the numerical libraries: the processes themselves are the parallel part."""
-    import os
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from neurolysis.workstation.rates import Rates
 from neurolysis.workstation.replies import (
+    FailedError,
     RefusedError,
     TooLargeError,
     TooManyError,
@@ -52,6 +55,10 @@ class Guard:
         started = time.perf_counter()
         try:
             await self._guarded(scope, receive, answer)
+        except Exception as error:
+            _log_place(error)
+            if not answer.status:
+                await send_error(answer, FailedError("the program failed; nothing was written"))
         finally:
             _log(scope, answer.status, time.perf_counter() - started)
 
@@ -166,6 +173,12 @@ class _Sized:
             found=f"{found[:40]} bytes",
             allowed=f"{self.most} bytes",
         )
+
+
+def _log_place(error: Exception) -> None:
+    """Where the program failed; never the message, which may hold what a patient's record says."""
+    places = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    log.error("unexpected %s at %s", type(error).__name__, " > ".join(places[-12:]))
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

@@ -89,7 +89,7 @@ class Provider:
         return self._subject(token, about, pending)
 
     def _token(self, about: dict[str, Any], code: str, pending: Pending) -> str:
-        from authlib.common.errors import AuthlibBaseError
+        from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
         from httpx import HTTPError
 
         try:
@@ -147,7 +147,7 @@ class Provider:
         return found
 
     def _client(self) -> Any:
-        from authlib.integrations.httpx_client import OAuth2Client
+        from authlib.integrations.httpx_client import OAuth2Client  # type: ignore[import-untyped]
 
         return OAuth2Client(
             client_id=self._told.client_id,

@@ -19,6 +19,7 @@ STATUS: dict[str, int] = {
     "TooManyError": 429,
     "OutputError": 507,
     "BusyError": 503,
+    "FailedError": 500,
 }
 """HTTP status by type of error; any other error the user can cause is 422."""
 
@@ -47,6 +48,10 @@ class TooManyError(NeurolysisError):
 
 class RefusedError(NeurolysisError):
     """The request comes from a place that may not ask: another host name or another web site."""
+
+
+class FailedError(NeurolysisError):
+    """The program failed in a way nobody foresaw."""
 
 
 class BusyError(NeurolysisError):

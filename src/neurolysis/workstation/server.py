@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -21,10 +20,9 @@ from neurolysis.errors import InputError, NeurolysisError
 from neurolysis.workstation.depends import Station, Who
 from neurolysis.workstation.guard import Guard
 from neurolysis.workstation.openapi import COOKIE
-from neurolysis.workstation.replies import error_body, status_of
+from neurolysis.workstation.replies import FailedError, error_body, status_of
 from neurolysis.workstation.sessions import cookie_name
 
-log = logging.getLogger("neurolysis.workstation")
 ROUTES = "neurolysis.workstation.routes."
 PARTS = (
     "session", "oidc", "catalogue", "cases", "imports", "steps", "images", "jobs", "plans", "exports",
@@ -105,10 +103,8 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        route = getattr(request.scope.get("route"), "path", "(no route)")
-        log.error("unexpected %s in %s", type(error).__name__, route)
-        detail = {"type": "Unexpected", "problem": "the program failed; nothing was written", "where": ""}
-        return JSONResponse({"error": {**detail, "found": "", "allowed": ""}}, 500)
+        """The gate logs where it happened."""
+        return JSONResponse(error_body(FailedError("the program failed; nothing was written")), 500)
 
 
 def _invalid(error: RequestValidationError) -> InputError:

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +95,9 @@ class Worker:
     def _adopt(self, name: str) -> None:
         """Take over the jobs of a worker that is not started any more."""
         from dbos import DBOS
-        from dbos.error import DBOSNonExistentWorkflowError
 
         for job_id in self._book.adopt(name, self._name):
-            with suppress(DBOSNonExistentWorkflowError):  # it had not begun
+            if DBOS.get_workflow_status(job_id) is not None:  # else it had not begun
                 DBOS.resume_workflow(job_id)
 
     def _do(self, job: Claimed) -> None:
