@@ -70,7 +70,7 @@ export function BodyMap(props: Props) {
         const top = name === "head" ? 95 : 0;
         return (
           <figure key={name}>
-            <svg viewBox={`0 ${top} ${view.width} ${name === "head" ? 205 : 405}`} role="group" aria-label={`Body map, ${view.title}`}>
+            <svg class={name} viewBox={`0 ${top} ${view.width} ${name === "head" ? 205 : 405}`} role="group" aria-label={`Body map, ${view.title}`}>
               <defs>
                 <clipPath id={`clip-${name}`}><path d={outline(view)} /></clipPath>
                 <pattern id="pain-fill" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="#f1b7a6" /><path d="M0 6L6 0" stroke="#8a2c12" stroke-width="1" /></pattern>

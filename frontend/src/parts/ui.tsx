@@ -182,7 +182,7 @@ export function Choices(props: { legend: string; hideLegend?: boolean; value: st
       <legend class={props.hideLegend ? "hidden" : "small muted"}>{props.legend}</legend>
       <div class="choices">
         {props.options.map((one) => (
-          <label key={one.value}>
+          <label key={one.value} class={one.value === "unknown" ? "unset" : ""}>
             <input
               type="radio"
               name={name}

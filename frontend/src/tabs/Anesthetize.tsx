@@ -3,7 +3,7 @@ import { casePath } from "../model/api.ts";
 import type { Injection } from "../model/types.ts";
 import { capital, figure, percent, plain, significant } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
-import { LineChart } from "../parts/chart.tsx";
+import { LineChart, type Series } from "../parts/chart.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Empty, Notices, NumberField, Panel, SelectField, Swatch, Tag, TextField, useData, waiting, YesNo } from "../parts/ui.tsx";
 import type { Notice } from "../model/types.ts";
@@ -173,7 +173,7 @@ function Results({ data }: { data: Anesthesia }) {
       )}
       {dose.levels.map((one) => (
         <Panel key={one.agent} title={`Plasma level, ${one.agent}`} note={`${one.population}; the band holds nine in ten. Virtual people, not this patient.`}>
-          <LineChart title={`Plasma level of ${one.agent}`} xLabel="minutes" yLabel="mg/L, total" series={[{ label: one.agent, x: one.time_min, y: one.curve_median, low: one.curve_p5, high: one.curve_p95 }]} rules={toxicRule(dose.toxic_text, one.agent)} />
+          <LineChart title={`Plasma level of ${one.agent}`} xLabel="minutes" yLabel="mg/L, total" series={[shownPart(one)]} rules={toxicRule(dose.toxic_text, one.agent)} />
           <p class="small">Peak {figure(one.cmax_mg_per_l.median, 2)} ({figure(one.cmax_mg_per_l.p5, 2)} to {figure(one.cmax_mg_per_l.p95, 2)}) mg/L, at {figure(one.tmax_min.median, 0)} ({figure(one.tmax_min.p5, 0)} to {figure(one.tmax_min.p95, 0)}) min. <Swatch colour="var(--danger)" /> toxic from.</p>
         </Panel>
       ))}
@@ -185,6 +185,14 @@ function Results({ data }: { data: Anesthesia }) {
       </Panel>
     </>
   );
+}
+
+/** The curve up to where little of it is left: the rest is a flat line. */
+function shownPart(one: Level): Series {
+  const peak = Math.max(...one.curve_p95);
+  const last = one.curve_p95.findLastIndex((value) => value > 0.1 * peak);
+  const end = Math.min(one.time_min.length, last + 2);
+  return { label: one.agent, x: one.time_min.slice(0, end), y: one.curve_median.slice(0, end), low: one.curve_p5.slice(0, end), high: one.curve_p95.slice(0, end) };
 }
 
 function toxicRule(texts: string[], agent: string): { value: number; label: string }[] {
