@@ -24,6 +24,7 @@ def list_users(who: Who, store: Records) -> list[User]:
 @router.post("/api/users", status_code=201)
 def add_user(body: NewUser, who: Who, store: Records) -> User:
     """A new account."""
+    store.check_first(who, "add_user", "user", "create", "")
     return store.add_user(who, body.name, body.role, body.password, identity=body.identity)
 
 

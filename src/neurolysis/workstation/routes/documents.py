@@ -71,5 +71,6 @@ def _read(store: Store, who: Principal, case_id: str, kind: Kind) -> DocumentAns
 def _save(
     store: Store, who: Principal, case_id: str, kind: Kind, body: DocumentBody, version: int
 ) -> DocumentAnswer:
+    store.check_first(who, "save_document", kind, "write", case_id)
     store.save_document(who, case_id, kind, body.value, version)
     return _read(store, who, case_id, kind)

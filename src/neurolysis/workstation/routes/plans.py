@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from neurolysis.app.exposure_files import HEAD, field_file
-from neurolysis.app.plan_again import approved_report
+from neurolysis.app.plan_again import EXPOSURE, approved_report
 from neurolysis.approval import Approval
 from neurolysis.errors import NotFoundError
 from neurolysis.plan import Notice
@@ -21,7 +21,6 @@ from neurolysis.workstation.depends import Heavy, Records, Who
 from neurolysis.workstation.models import ApprovalRequest, CaseId, PlanAnswer, Stops
 from neurolysis.workstation.openapi import page, raw
 from neurolysis.workstation.openapi import router as make_router
-from neurolysis.workstation.routes.cases import newest_status
 
 router = make_router("plans")
 Number = Annotated[int, Path(ge=1, le=10**9)]
@@ -125,7 +124,8 @@ def approve(
     with store.case_folder(who, case_id, version) as folder:
 
         def report(approval: Approval, files: Mapping[str, FilePath]) -> dict[str, bytes]:
-            return heavy.run(approved_report, folder, dict(files), approval)
+            known = EXPOSURE in files  # a plan made elsewhere keeps the report it has
+            return heavy.run(approved_report, folder, dict(files), approval) if known else {}
 
         return store.approve_plan(who, case_id, number, body.name, body.reason, overrides, render=report)
 
@@ -133,8 +133,8 @@ def approve(
 @router.get("/api/cases/{case_id}/stops")
 def stops(case_id: CaseId, who: Who, store: Records) -> Stops:
     """What stops approval now."""
-    store.read_case(who, case_id)
-    status = newest_status(store, who, case_id)
+    plans = store.list_plans(who, case_id)
+    status = store.plan_status(who, case_id, plans[-1].number) if plans else None
     if status is None:
         text = "There is no plan yet: run a simulation."
         none = Notice(severity="stop", code="no_plan", text=text, overridable=False)
