@@ -204,8 +204,11 @@ def test_a_case_whose_file_is_missing_is_refused(store: Store, tmp_path: Path) -
     for bad in ("../ct.nii.gz", "/etc/passwd", "a\x00b", "con.txt", "case.yaml", "a//b", "x" * 300, "a\\b"):
         with pytest.raises(InputError, match="not a name"):
             store.create_case(LOCAL, case(), {**given_files, bad: given_files["ct.nii.gz"]})
+    for odd in (case("x" * 201), case(patient={"id": "x" * 201})):
+        with pytest.raises(InputError, match="too long"):
+            store.create_case(LOCAL, odd, given_files)
     assert nothing_left(store)
-    store.create_case(LOCAL, case(), given_files)
+    store.create_case(LOCAL, case(title="t" * 100_000), given_files)
     with pytest.raises(InputError, match="the case names a file"):
         store.save_case(LOCAL, "case-1", case(), 1, {"ct.nii.gz": None})
     assert store.read_case(LOCAL, "case-1").version == 1

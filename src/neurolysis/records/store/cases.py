@@ -12,16 +12,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from neurolysis.case import Case
-from neurolysis.errors import ConflictError, NotFoundError
+from neurolysis.errors import ConflictError, InputError, NotFoundError
 from neurolysis.quantity import canonical_json
 from neurolysis.records.store import state as state_module
 from neurolysis.records.store.base import LARGEST, StoreBase, Work
+from neurolysis.records.store.engine import snapshot
 from neurolysis.records.store.folders import working_folder
 from neurolysis.records.store.names import checked_names, flat, require_files
 from neurolysis.records.store.tables import blobs, case_versions, cases, clean, patients, shares
 from neurolysis.records.store.values import CasePage, CaseVersion, Principal, State, StoredCase
 
 MOST_ROWS = 500
+LONGEST_ID = 200
 
 
 class CaseMethods(StoreBase):
@@ -49,13 +51,18 @@ class CaseMethods(StoreBase):
         with self.work(p, "list_cases", "read", "case", "list") as work:
             work.require()
             day = self.today()
-            where = [*_mine(p), *_words(query), *_in_state(state, day.isoformat())]
+            where = [*_mine(p), *_words(query, self.engine.dialect.name), *_in_state(state, day.isoformat())]
             where.append(cases.c.trashed_at != "" if trashed else cases.c.trashed_at == "")
             total = work.connection.execute(sa.select(sa.func.count()).select_from(cases).where(*where))
             found = work.connection.execute(_page(where, offset, limit)).mappings().all()
             work.detail = f"{len(found)} shown"
             rows = tuple(state_module.case_row(dict(row), row["name"] or "", day) for row in found)
             return CasePage(total=total.scalar_one(), rows=rows)
+
+    def count_cases(self) -> int:
+        """How many cases there are, those in the trash included; tells nothing of any of them."""
+        with snapshot(self.engine) as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(cases)).scalar_one()
 
     def create_case(self, p: Principal, case: Case, files: Mapping[str, Path] | None = None) -> StoredCase:
         """A new case; ``files`` are those it names, by their name in the case folder.
@@ -188,6 +195,7 @@ class CaseMethods(StoreBase):
         self, work: Work, row: Mapping[str, Any], version: int, case: Case,
         files: Mapping[str, tuple[str, int]], reason: str,
     ) -> StoredCase:  # fmt: skip
+        _require_short(case)
         checked_names(files)
         require_files(case, files)
         self.add_blob_rows(work, files.values())
@@ -260,6 +268,15 @@ def _with_free_id(work: Work, case: Case) -> Case:
     return case if free == case.id else case.replace(id=free)
 
 
+def _require_short(case: Case) -> None:
+    """Ids are keys of the database; those beyond this length no index takes."""
+    for where, id in (("id", case.id), ("patient.id", case.patient.id)):
+        if len(id) > LONGEST_ID:
+            raise InputError(
+                "an id is too long", where=where, found=f"{len(id)} characters", allowed=f"{LONGEST_ID}"
+            )
+
+
 def _expect(version: int, expected: int, where: str) -> None:
     if version != expected:
         raise ConflictError(
@@ -274,17 +291,19 @@ def _mine(p: Principal) -> list[sa.ColumnElement[bool]]:
     return [sa.or_(cases.c.owner_id == p.user_id, cases.c.id.in_(shared))]
 
 
-def _words(query: str) -> list[sa.ColumnElement[bool]]:
-    return [cases.c.search.contains(word, autoescape=True) for word in clean(query).casefold().split()]
+def _words(query: str, dialect: str) -> list[sa.ColumnElement[bool]]:
+    """Each word stands somewhere in the row's words; nothing in it is a pattern."""
+    place = sa.func.instr if dialect == "sqlite" else sa.func.strpos
+    return [place(cases.c.search, word) > 0 for word in clean(query).casefold().split()]
 
 
 def _in_state(wanted: State | None, today: str) -> list[sa.ColumnElement[bool]]:
-    due = sa.and_(cases.c.state == "delivered", cases.c.follow_up_from != "", cases.c.follow_up_from <= today)
     if wanted is None:
         return []
-    if wanted == state_module.DUE:
-        return [due]
-    return [cases.c.state == wanted, sa.not_(due)]
+    if wanted not in ("delivered", state_module.DUE):
+        return [cases.c.state == wanted]
+    due = sa.and_(cases.c.follow_up_from != "", cases.c.follow_up_from <= today)
+    return [cases.c.state == "delivered", due if wanted == state_module.DUE else sa.not_(due)]
 
 
 def _page(where: list[sa.ColumnElement[bool]], offset: int, limit: int) -> sa.Select[Any]:

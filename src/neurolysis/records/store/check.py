@@ -135,11 +135,13 @@ def _named(connection: sa.Connection) -> set[str]:
 
 def _rows(connection: sa.Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
     """Every row in the order of its key, a page at a time."""
-    query = sa.select(table).order_by(*table.primary_key)
-    offset = 0
-    while page := connection.execute(query.offset(offset).limit(PAGE)).mappings().all():
+    key = list(table.primary_key)
+    query = sa.select(table).order_by(*key).limit(PAGE)
+    page = connection.execute(query).mappings().all()
+    while page:
         yield from (dict(row) for row in page)
-        offset += len(page)
+        last = sa.tuple_(*(sa.literal(page[-1][column.name], column.type) for column in key))
+        page = connection.execute(query.where(sa.tuple_(*key) > last)).mappings().all()
 
 
 def _place(table: sa.Table, row: Mapping[str, Any]) -> str:

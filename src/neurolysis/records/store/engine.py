@@ -48,6 +48,12 @@ def database_url(url: str | None, folder: Path) -> sa.URL:
     return found.set(drivername="postgresql+psycopg") if kind == "postgresql" else found
 
 
+def exists(url: str | None, folder: Path | None) -> bool:
+    """Whether there is a store already; of another server this is not asked."""
+    found = database_url(url, (folder or default_folder()).absolute())
+    return found.get_backend_name() != "sqlite" or Path(found.database or "").is_file()
+
+
 def make_engine(url: sa.URL) -> sa.Engine:
     """An engine whose every connection keeps what it acknowledges."""
     if url.get_backend_name() == "postgresql":

@@ -234,9 +234,9 @@ def _row(work: Work, number: int) -> Mapping[str, Any]:
     query = sa.select(plans).where(plans.c.case_id == work.case_id, plans.c.number == number)
     row = work.connection.execute(query).mappings().one_or_none() if 0 < number <= LARGEST else None
     if row is None:
-        raise NotFoundError(
-            "no such plan", where=work.case_id, found=number, allowed=f"1 to {_last_number(work)}"
-        )
+        last = _last_number(work)
+        allowed = f"1 to {last}" if last else "none yet"
+        raise NotFoundError("no such plan", where=work.case_id, found=number, allowed=allowed)
     work.object = f"plan {number}"
     return dict(row)
 

@@ -28,24 +28,43 @@ def newest_document(connection: sa.Connection, case_id: str, kind: str) -> Mappi
     return None if body is None else dict(json.loads(body))
 
 
-def newest_case(connection: sa.Connection, case_id: str) -> tuple[Case, int]:
-    """The newest version of a case and its number."""
+def _newest(kind: str) -> sa.ScalarSelect[str]:
+    """The newest version of a document of the case at hand."""
     query = (
-        sa.select(case_versions.c.body, case_versions.c.version)
-        .where(case_versions.c.case_id == case_id)
-        .order_by(case_versions.c.version.desc())
+        sa.select(documents.c.body)
+        .where(documents.c.case_id == case_versions.c.case_id, documents.c.kind == kind)
+        .order_by(documents.c.version.desc())
         .limit(1)
     )
-    row = connection.execute(query).one()
-    return Case.model_validate_json(row.body), row.version
+    return query.scalar_subquery()
+
+
+def _any(table: sa.Table) -> sa.Exists:
+    return sa.exists().where(table.c.case_id == case_versions.c.case_id)
+
+
+_EVERYTHING = (
+    sa.select(
+        case_versions.c.body,
+        case_versions.c.version,
+        _newest("outcome").label("outcome"),
+        _newest("procedure").label("procedure"),
+        _any(plans).label("planned"),
+        _any(approvals).label("approved"),
+    )
+    .where(case_versions.c.case_id == sa.bindparam("id"))
+    .order_by(case_versions.c.version.desc())
+    .limit(1)
+)
+"""What a case's row follows from, in one question."""
 
 
 def derived_row(connection: sa.Connection, case_id: str) -> dict[str, Any]:
     """Every column of the case's row that follows from the rest of the store."""
-    case, version = newest_case(connection, case_id)
-    state, due = state_of(connection, case_id)
+    found = connection.execute(_EVERYTHING, {"id": case_id}).mappings().one()
+    case = Case.model_validate_json(found["body"])
+    state, due = _state(found)
     target = case.target
-    name = patient_name(connection, case.patient.id)
     technique = case.treatment.technique if case.treatment else ""
     row = {
         "title": case.title,
@@ -55,38 +74,31 @@ def derived_row(connection: sa.Connection, case_id: str) -> dict[str, Any]:
         "level": (target.bony_level or target.joint or "") if target else "",
         "technique": technique,
         "demonstration": int(case.demonstration),
-        "version": version,
+        "version": found["version"],
         "state": state,
         "follow_up_from": due.isoformat() if due else "",
     }
+    name = patient_name(connection, case.patient.id)
     words = (case_id, case.title, case.patient.id, name, row["nerve"], row["side"], row["level"], technique)
-    found = {**row, "search": " ".join(str(word) for word in words).casefold()}
-    return {name: clean(value) if isinstance(value, str) else value for name, value in found.items()}
+    row["search"] = " ".join(str(word) for word in words).casefold()
+    return {name: clean(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _state(found: Mapping[str, Any]) -> tuple[State, date | None]:
+    """State without regard to the day, and the first day of the next contact."""
+    outcome, procedure = (json.loads(found[kind] or "{}") for kind in ("outcome", "procedure"))
+    performed = _performed(procedure, outcome)
+    if performed is not None:
+        return "delivered", next_contact(performed, outcome)
+    if found["approved"]:
+        return "approved", None
+    return ("planned" if found["planned"] else "to evaluate"), None
 
 
 def patient_name(connection: sa.Connection, patient_id: str) -> str:
     """The name this site put to a pseudonym; empty where it put none."""
     query = sa.select(patients.c.name).where(patients.c.patient_id == clean(patient_id))
     return str(connection.execute(query).scalar() or "")
-
-
-def state_of(connection: sa.Connection, case_id: str) -> tuple[State, date | None]:
-    """State without regard to the day, and the first day of the next contact."""
-    outcome = newest_document(connection, case_id, "outcome") or {}
-    procedure = newest_document(connection, case_id, "procedure") or {}
-    performed = _performed(procedure, outcome)
-    if performed is not None:
-        return "delivered", next_contact(performed, outcome)
-    if _any(connection, approvals, case_id):
-        return "approved", None
-    return ("planned" if _any(connection, plans, case_id) else "to evaluate"), None
-
-
-def _any(connection: sa.Connection, table: sa.Table, case_id: str) -> bool:
-    return (
-        connection.execute(sa.select(table.c.number).where(table.c.case_id == case_id).limit(1)).first()
-        is not None
-    )
 
 
 def _performed(procedure: Mapping[str, Any], outcome: Mapping[str, Any]) -> date | None:

@@ -56,6 +56,7 @@ cases = sa.Table(
     _text("seal"),
     sa.Index(None, "trashed_at", "updated_at", "id"),
     sa.Index(None, "trashed_at", "owner_id", "updated_at", "id"),
+    sa.Index(None, "trashed_at", "state", "updated_at", "id"),
     sa.Index(None, "patient_id"),
 )
 """The newest version of each case in short: what the list shows and searches."""

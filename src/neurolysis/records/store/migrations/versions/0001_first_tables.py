@@ -67,6 +67,9 @@ def _cases() -> None:
     op.create_index(
         "ix_cases_trashed_at_owner_id_updated_at_id", "cases", ["trashed_at", "owner_id", "updated_at", "id"]
     )
+    op.create_index(
+        "ix_cases_trashed_at_state_updated_at_id", "cases", ["trashed_at", "state", "updated_at", "id"]
+    )
     op.create_table("blobs", *_texts("sha256"), _big("size"), sa.PrimaryKeyConstraint("sha256"))
 
 
