@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -74,9 +75,12 @@ def facade(folder: Path) -> Iterator[tuple[Store, httpx.Client]]:
     _errors(app)
     app.dependency_overrides[depends.principal] = _named
     app.dependency_overrides[depends._store] = lambda: store
-    with _listening(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+    with (
+        contextlib.closing(store),
+        _listening(app) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
         yield store, client
-    store.close()
 
 
 @contextmanager
@@ -85,12 +89,14 @@ def _listening(app: FastAPI) -> Iterator[int]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def _named(request: Request) -> Principal:

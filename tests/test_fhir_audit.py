@@ -24,11 +24,24 @@ SERVER = "http://127.0.0.1:8717"
 def row(action: str, what: str, **changes: Any) -> AuditRow:
     """A line of the trail."""
     data = {
-        "seq": 7, "at": datetime(2026, 11, 27, 8, 30, 15, 250000, tzinfo=UTC), "user_id": "u1",
-        "user_name": "Dr A", "role": "clinician", "mode": "accounts", "origin": "192.0.2.7",
-        "action": action, "what": what, "kind": "case", "case_id": "case-1", "patient_id": "p", "object": "version 3", "outcome": "done",
-        "detail": "", "previous": "0" * 64, "hash": "1" * 64,
-    }  # fmt: skip
+        "seq": 7,
+        "at": datetime(2026, 11, 27, 8, 30, 15, 250000, tzinfo=UTC),
+        "user_id": "u1",
+        "user_name": "Dr A",
+        "role": "clinician",
+        "mode": "accounts",
+        "origin": "192.0.2.7",
+        "action": action,
+        "what": what,
+        "kind": "case",
+        "case_id": "case-1",
+        "patient_id": "p",
+        "object": "version 3",
+        "outcome": "done",
+        "detail": "",
+        "previous": "0" * 64,
+        "hash": "1" * 64,
+    }
     return AuditRow.model_validate({**data, **changes})
 
 

@@ -75,7 +75,7 @@ def test_questionnaires_are_for_everybody(opened: tuple[Store, httpx.Client]) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["Patient/nobody", "Observation/x", "Nothing/x", "Patient/-h", "Questionnaire/odi"]
+    "path", ["Patient/nobody", "Observation/x", "Nothing/x", "Patient/-h", "Questionnaire/odi", "Patient/%00"]
 )
 def test_what_is_not_there_is_404(ana: Facade, path: str) -> None:
     body = ana.get(f"/fhir/{path}", status=404)
@@ -212,6 +212,7 @@ def test_a_search_by_id_and_by_post(ana: Facade) -> None:
         ("Observation?_format=xml", "invalid", "not supported"),
         ("Observation?code=" + "x" * 3000, "invalid", "too long"),
         ("AdverseEvent?patient=a", "not-supported", "subject"),
+        ("Patient?identifier=%00", "invalid", "control characters"),
     ],
 )
 def test_a_search_that_is_not_understood_is_an_error(ana: Facade, query: str, code: str, says: str) -> None:
@@ -317,7 +318,16 @@ def test_what_cannot_be_taken_whole_leaves_nothing(empty: tuple[Store, Facade]) 
             {**bundle, "entry": [*bundle["entry"], entry]},
             405 if "request" in entry and entry is not last else 400,
         )
-    for text in (b"", b"{", b"[" * 100_000, b"\xff", b"null", b'"x"'):
+    for text in (
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b"\xff",
+        b"null",
+        b'"x"',
+        b'{"a": "\\ud800"}',
+        b'{"a": "\\u0000"}',
+    ):
         send(ana, text, 400)
     assert store.list_cases(person("ana")).total == 0
     send(Facade(ana.client, "rob"), bundle, 403)

@@ -6,6 +6,7 @@ else is answered as one that is not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,8 @@ MOST_CASES = 200
 MOST_LINES = 20_000
 """Most lines of the audit trail one search reads."""
 PAGE = 500
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""How NUL stands in JSON: its escape, after an even number of backslashes."""
 
 
 class StoredRecord:
@@ -367,11 +370,16 @@ def parse_json(text: bytes) -> Any:
     """JSON from the wire.
 
     Raises:
-        InputError: not JSON, or nested too deeply.
+        InputError: not JSON, nested too deeply, or with what is no text (NUL, half of a surrogate pair).
     """
     import json
 
     try:
-        return json.loads(text)
+        data = json.loads(text)
+        written = json.dumps(data, ensure_ascii=False)
+        written.encode()
     except (ValueError, RecursionError) as error:
         raise InputError("not JSON", where="body", found=type(error).__name__) from error
+    if _NUL.search(written):
+        raise InputError("a text holds the character NUL", where="body")
+    return data

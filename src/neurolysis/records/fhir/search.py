@@ -70,6 +70,8 @@ def parse_search(kind: str, asked: Sequence[tuple[str, str]]) -> Search:
         if len(value) > LONGEST_VALUE:
             found, allowed = f"{len(value)} characters", f"up to {LONGEST_VALUE}"
             raise InputError("too long a value", where=name[:80], found=found, allowed=allowed)
+        if any(letter < " " for letter in value):
+            raise InputError("control characters are no text", where=name[:80], found=repr(value[:80]))
         if name in RESULT:
             shape[name] = value
             continue

@@ -7,6 +7,7 @@ with ``urn:neurolysis:``.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -24,6 +25,7 @@ Resource = dict[str, Any]
 
 _ESCAPES = {"-": "--", "_": "-u", ".": "-p"}
 _LONGEST_KEY = 48
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 def patient_key(case_id: str) -> str:
@@ -37,6 +39,8 @@ def patient_key(case_id: str) -> str:
 
 def case_of_key(key: str) -> str | None:
     """The case id behind a key; None where it was too long and is only a digest, or is no key at all."""
+    if not _ID.fullmatch(key):
+        return None
     found, rest = "", key
     back = {code: letter for letter, code in _ESCAPES.items()}
     while rest:
