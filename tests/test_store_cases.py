@@ -140,8 +140,14 @@ def test_another_users_case_is_not_there_until_it_is_shared(store: Store, tmp_pa
     store.share_case(ANNA, "case-1", BERT.user_id)
     assert store.read_case(BERT, "case-1").version == 1
     assert store.list_cases(BERT).total == 1
+    assert store.case_holders(ANNA, "case-1") == (ANNA.user_id, BERT.user_id)
     with pytest.raises(ForbiddenError):
         store.trash_case(BERT.replace(role="planner"), "case-1")
+    store.unshare_case(ANNA, "case-1", BERT.user_id)
+    with pytest.raises(NotFoundError):
+        store.read_case(BERT, "case-1")
+    store.unshare_case(ANNA, "case-1", ANNA.user_id)
+    assert store.read_case(ANNA, "case-1").version == 1, "an owner stays"
 
 
 def test_the_list_is_searched_paged_and_ordered(store: Store) -> None:

@@ -51,6 +51,8 @@ def deeds(tmp_path: Path) -> dict[str, Callable[[Store, Principal], Any]]:
         "case_folder": folder,
         "name_patient": lambda s, p: s.name_patient(p, "case-1", "Erika"),
         "share_case": lambda s, p: s.share_case(p, "case-1", "id-x"),
+        "unshare_case": lambda s, p: s.unshare_case(p, "case-1", "id-x"),
+        "case_holders": lambda s, p: s.case_holders(p, "case-1"),
         "save_draft": lambda s, p: s.save_draft(p, "case-1", "k", 1),
         "read_drafts": lambda s, p: s.read_drafts(p, "case-1"),
         "drop_draft": lambda s, p: s.drop_draft(p, "case-1", "k"),

@@ -135,7 +135,7 @@ class StoreBase:
         """
         place = (folder or default_folder()).absolute()
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
             engine = make_engine(database_url(url, place))
             upgrade(engine)
         except OSError as error:

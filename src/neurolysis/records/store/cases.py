@@ -151,6 +151,20 @@ class CaseMethods(StoreBase):
             work.detail = user_id
             work.put(shares, case_id=case_id, user_id=user_id)
 
+    def unshare_case(self, p: Principal, case_id: str, user_id: str) -> None:
+        """Take a shared case away from another user, never from its owner. NotFoundError, ForbiddenError."""
+        with self.work(p, "unshare_case", "update", "case", "share", case_id) as work:
+            work.case_row()
+            work.detail = user_id
+            key = (shares.c.case_id == case_id, shares.c.user_id == clean(user_id))
+            work.connection.execute(shares.delete().where(*key))
+
+    def case_holders(self, p: Principal, case_id: str) -> tuple[str, ...]:
+        """User ids: the owner, then those the case is shared with. NotFoundError, ForbiddenError."""
+        with self.work(p, "case_holders", "read", "case", "share", case_id) as work:
+            owner = work.case_row()["owner_id"]
+            return (owner, *sorted(work.holders(owner) - {owner}))
+
     def case_state(self, p: Principal, id: str) -> State:
         """Where the case stands today. NotFoundError."""
         return self.read_case(p, id).state

@@ -63,7 +63,7 @@ def derived_row(connection: sa.Connection, case_id: str) -> dict[str, Any]:
     """Every column of the case's row that follows from the rest of the store."""
     found = connection.execute(_EVERYTHING, {"id": case_id}).mappings().one()
     case = Case.model_validate_json(found["body"])
-    state, due = _state(found)
+    state, due = _state(dict(found))
     target = case.target
     technique = case.treatment.technique if case.treatment else ""
     row = {
