@@ -6,7 +6,7 @@ import html
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.assessment import Assessment, FiredRule, TechniqueSuitability
@@ -37,6 +37,13 @@ class Card:
     detail: Sequence[str]
     indicator: Indicator
     cited: Sequence[str] = field(default=())
+
+
+class Shared(NamedTuple):
+    """What is said once for several techniques."""
+
+    rules: tuple[FiredRule, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def response(cards: Iterable[Card], hook_instance: str) -> Resource:
@@ -131,8 +138,27 @@ def _target_card(items: Sequence[TechniqueSuitability], unseen: Sequence[str]) -
     counts = {verdict: sum(item.verdict == verdict for item in items) for verdict in VERDICTS}
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     cited = [rule.source for item in items for rule in item.rules]
-    detail = [line for item in items for line in (*_technique(item), "")]
+    shared = _shared(items)
+    detail = [*_shared_lines(shared), *(line for item in items for line in (*_technique(item, shared), ""))]
     return Card(f"Neurolysis at {title}: {said}", [*detail, *unseen], "info", cited)
+
+
+def _shared(items: Sequence[TechniqueSuitability]) -> Shared:
+    """The rules and needs of every one of several techniques; of one alone nothing is shared."""
+    first, others = items[0], items[1:]
+    if not others:
+        return Shared()
+    return Shared(
+        tuple(rule for rule in first.rules if all(rule in item.rules for item in others)),
+        tuple(need for need in first.needs if all(need in item.needs for item in others)),
+    )
+
+
+def _shared_lines(shared: Shared) -> Iterator[str]:
+    if shared.rules or shared.needs:
+        yield "**For every technique**"
+        yield from _lines(shared.rules, shared.needs)
+        yield ""
 
 
 def order_card(item: TechniqueSuitability, unseen: Sequence[str]) -> Card:
@@ -142,11 +168,17 @@ def order_card(item: TechniqueSuitability, unseen: Sequence[str]) -> Card:
     return Card(title, [*_technique(item), *unseen], VERDICTS[item.verdict], cited)
 
 
-def _technique(item: TechniqueSuitability) -> Iterator[str]:
+def _technique(item: TechniqueSuitability, shared: Shared | None = None) -> Iterator[str]:
+    known = shared or Shared()
     yield f"**{modality(item.technique).title}: {item.verdict}** (evidence: {item.evidence})"
-    yield from (f"- {_rule(rule)}" for rule in item.rules if rule.severity != "missing")
-    if item.needs:
-        yield f"- needs: {'; '.join(item.needs)}"
+    rules = [rule for rule in item.rules if rule not in known.rules]
+    yield from _lines(rules, [need for need in item.needs if need not in known.needs])
+
+
+def _lines(rules: Iterable[FiredRule], needs: Sequence[str]) -> Iterator[str]:
+    yield from (f"- {_rule(rule)}" for rule in rules if rule.severity != "missing")
+    if needs:
+        yield f"- needs: {'; '.join(needs)}"
 
 
 def _rule(rule: FiredRule) -> str:
