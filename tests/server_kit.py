@@ -18,7 +18,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[1]
 ROLES = ("clinician", "planner", "registrar", "patient", "administrator")
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # noqa: S105 (of people who do not exist)
 COARSE = {"finest_mm": 1.5, "extent_mm": 20.0, "coarsest_mm": 5.0, "time_step_s": 5.0}
 """Numbers of the solver that make a simulation short; no result of them is judged."""
 LINK = re.compile(r"http://\S+:(\d+)/(?:#token=(\S+))?")

@@ -108,7 +108,7 @@ def test_many_workers_claim_each_job_once(tmp_path: Path) -> None:
 
 
 def test_many_workers_claim_each_job_once_on_postgresql(postgres: PostgresServer) -> None:
-    _claim_all(postgres.database())
+    _claim_all(postgres.database().replace("postgresql://", "postgresql+psycopg://"))
 
 
 def _claim_all(url: str, jobs: int = 60, workers: int = 6) -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from neurolysis.errors import InputError
 from neurolysis.quantity import parse
 from neurolysis.workstation.guard import Guard
@@ -259,7 +260,7 @@ def _serve(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_other_machines_need_accounts(tmp_path: Path) -> None:
-    done = _serve("--store", str(tmp_path), "--host", "0.0.0.0")
+    done = _serve("--store", str(tmp_path), "--host", "0.0.0.0")  # noqa: S104 (it is refused)
     assert done.returncode == 2
     assert "accounts" in done.stderr
     assert not list(tmp_path.iterdir()), "nothing was made"
@@ -289,7 +290,7 @@ def test_one_store_has_one_server(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("host", "own"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),  # noqa: S104
      ("::", False), ("192.168.1.2", False), ("example.org", False), ("", False)],
 )  # fmt: skip
 def test_which_addresses_only_this_machine_reaches(host: str, own: bool) -> None:
