@@ -102,12 +102,22 @@ class Desk:
 
 @contextmanager
 def signed_in(server: Server) -> Iterator[httpx.Client]:
-    """A client with a session, closed at the end."""
-    client = server.client()
+    """A client in the server's one session: the launch link works once."""
+    cookies = _SESSIONS.get(server.url)
+    client = (
+        server.client()
+        if cookies is None
+        else httpx.Client(base_url=server.url, timeout=120, cookies=cookies)
+    )
+    _SESSIONS.setdefault(server.url, dict(client.cookies))
     try:
         yield client
     finally:
         client.close()
+
+
+_SESSIONS: dict[str, dict[str, str]] = {}
+"""Cookies by the address of the server."""
 
 
 def _coarser(route: Route) -> None:
