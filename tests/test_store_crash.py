@@ -28,7 +28,7 @@ class Writer:
     """The writing process, its acknowledgements, and its end by kill -9."""
 
     def __init__(self, url: str, folder: Path, scratch: Path, number: int) -> None:
-        scratch.mkdir(exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "tests/store_writer.py", url, folder, scratch, str(number)],
@@ -89,7 +89,11 @@ def kill_often(url: str, folder: Path, scratch: Path, kills: int) -> None:
     for number in range(kills):
         if number % 4 == 0:
             Writer(url, folder, scratch, number).kill_while_opening(chance)
-        told += Writer(url, folder, scratch, number + kills).run_and_kill(chance)
+        writers = [
+            Writer(url, folder, scratch / f"{k}", number + k * kills) for k in (1, 2)[: 1 + number % 2]
+        ]
+        for writer in writers:
+            told += writer.run_and_kill(chance)
         store = Store.open(url or None, folder)
         assert store.list_cases(LOCAL, limit=1).total >= len({line["id"] for line in told})
         if number % 20 == kills % 20 or number == kills - 1:

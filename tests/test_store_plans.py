@@ -134,7 +134,7 @@ def test_a_stop_needs_an_override_with_a_reason(ready: Store) -> None:
     with pytest.raises(InputError):
         approve(ready, overrides=[{"code": LIMIT.code}])
     status = approve(ready, overrides=[{"code": LIMIT.code, "reason": REASON}])
-    assert status.open_stops == ()
+    assert (status.open_stops, status.overridable) == ((), ())
     assert dict(status.overrides[0]) == {
         "code": LIMIT.code,
         "name": "Anna",

@@ -193,5 +193,6 @@ class StoreBase:
 
 def database_error(error: sa.exc.DBAPIError, where: str) -> OutputError:
     """A database's error in words, without the values that were being written."""
-    said = " ".join(str(error.orig).split())[:200]
+    told = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+    said = " ".join(told.split())[:200]
     return OutputError(f"the database refused: {said}; nothing was written", where=where)

@@ -164,7 +164,7 @@ class PlanMethods(CaseMethods):
             approved=approval is not None,
             recheck=changes,
             open_stops=open_stops(notices, overrides),
-            overridable=overridable_by(notices, p.role, approval_rules()),
+            overridable=() if approval else overridable_by(notices, p.role, approval_rules()),
             overrides=tuple(override.model_dump(mode="json") for override in overrides),
         )
 
