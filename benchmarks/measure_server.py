@@ -69,7 +69,7 @@ def fill(folder: Path, count: int) -> float:
     from neurolysis.case import Case
     from neurolysis.records.store import Store, local_principal
 
-    store, who, dice = Store.open(None, folder), local_principal(), random.Random(7)
+    store, who, dice = Store.open(None, folder), local_principal(), random.Random(7)  # noqa: S311
     begun = time.perf_counter()
     for number in range(count):
         patient = {"id": f"patient-{number % (count // 2 + 1)}", "birth_year": dice.randint(1930, 2000)}
@@ -124,7 +124,7 @@ def mixed(server: Server, clients: int, seconds: float) -> dict[str, object]:
             codes[answer.status_code] += 1
 
     def one(number: int) -> None:
-        dice = random.Random(number)
+        dice = random.Random(number)  # noqa: S311
         with httpx.Client(base_url=server.url, cookies=server.client.cookies, timeout=120) as client:
             while time.monotonic() < end:
                 kind = dice.choices(

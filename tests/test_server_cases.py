@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+
 from neurolysis.app.demo import demo_case
 from neurolysis.app.view_scene import _int16
 from neurolysis.localization.images import read_image, read_labels
