@@ -104,7 +104,8 @@ export interface Arrival {
   toLps: Matrix;
 }
 
-const NEVER = 1e8;
+/** What stands for "never" in the two units that such fields have. */
+const NEVER: Record<string, number> = { min: 1e4, s: 1e6 };
 const ARRIVALS = /^(arrival_min|lesion_time_s|arrival_.*)$/;
 
 /** Turned round (minus the time), so that "reached by now" is "at or above" as for every other lesion. */
@@ -112,12 +113,10 @@ export async function readArrival(caseId: string, plan: number, fields: PlanFiel
   const about = fields.head.fields.find((one) => ARRIVALS.test(one.name));
   if (!about) return null;
   const raw = new Float32Array(await bytes(casePath(caseId, `plans/${plan}/fields/${encodeURIComponent(about.name)}`)));
+  const never = NEVER[about.unit] ?? 1e6;
   let last = 0;
-  for (let p = 0; p < raw.length; p++) {
-    const value = raw[p]!;
-    if (value < NEVER) last = Math.max(last, value);
-    raw[p] = value < NEVER ? -value : -NEVER;
-  }
+  for (const value of raw) if (value < never) last = Math.max(last, value);
+  for (let p = 0; p < raw.length; p++) raw[p] = raw[p]! < never ? -raw[p]! : -(1.25 * last + 1);
   const field: Field = { axes: axesOf(fields.head.axes_mm), values: raw, unit: about.unit, description: about.description, levels: [], lesionLevel: -last, lesionLabel: about.description };
   return { field, last, unit: about.unit, toLps: fields.toLps };
 }
