@@ -157,7 +157,8 @@ def test_a_refusal_of_what_is_visible_says_the_role(
         require(who, action, kind, mine, "x")
         assert action in MAY[who.role][kind]
     else:
-        error = ForbiddenError if visible(who, mine) else NotFoundError
+        known = kind in WITHOUT_OWNER or visible(who, mine)
+        error = ForbiddenError if known else NotFoundError
         with pytest.raises(error):
             require(who, action, kind, mine, "x")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -120,6 +121,9 @@ class StoreBase:
         self.folder = folder
         self.blobs = Blobs(folder / "blobs")
         self.clock = clock
+        one_writer = engine.dialect.name == "sqlite"
+        self.turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
+        """SQLite has one writer, and who waits asks again and again: threads stand in line here instead."""
 
     @classmethod
     def open(cls, url: str | None = None, folder: Path | None = None, *, clock: Clock = utc_now) -> Self:
@@ -162,7 +166,7 @@ class StoreBase:
         """
         work = Work(principal, what, deed, kind, action, self.clock(), case_id)
         try:
-            with self.engine.begin() as work.connection:
+            with self.turn, self.engine.begin() as work.connection:
                 yield work
                 audit.append(work.connection, [work.line("done")])
         except (NotFoundError, ForbiddenError) as error:
@@ -177,7 +181,7 @@ class StoreBase:
 
     def _refused(self, work: Work, error: NotFoundError | ForbiddenError) -> None:
         work.detail = type(error).__name__
-        with self.engine.begin() as connection:
+        with self.turn, self.engine.begin() as connection:
             audit.append(connection, [work.line("refused")])
 
     def check_first(self, principal: Principal, what: str, kind: Kind, action: Action, case_id: str) -> None:

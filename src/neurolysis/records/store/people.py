@@ -74,7 +74,7 @@ class PeopleMethods(StoreBase):
     def set_password(self, p: Principal, user_id: str, password: str) -> User:
         """A new password, which ends the user's sessions. ForbiddenError, NotFoundError, InputError."""
         user = self._change(p, "set_password", user_id, {"password": _hashed(password)}, "")
-        with self.engine.begin() as connection:
+        with self.turn, self.engine.begin() as connection:
             connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
         return user
 
@@ -107,7 +107,7 @@ class PeopleMethods(StoreBase):
             "token": _token_hash(token), "user_id": p.user_id, "principal": p.canonical_json(),
             "opened_at": time_text(now), "expires_at": time_text(now + timedelta(hours=hours)),
         }  # fmt: skip
-        with self.engine.begin() as connection:
+        with self.turn, self.engine.begin() as connection:
             connection.execute(sessions.delete().where(sessions.c.expires_at <= time_text(now)))
             connection.execute(sessions.insert(), row)
         self._tell(p, "open_session", True)
@@ -131,7 +131,7 @@ class PeopleMethods(StoreBase):
     def close_session(self, token: str) -> None:
         """End a session; nothing happens where there is none."""
         who = self.read_session(token)
-        with self.engine.begin() as connection:
+        with self.turn, self.engine.begin() as connection:
             connection.execute(sessions.delete().where(sessions.c.token == _token_hash(token)))
         if who is not None:
             self._tell(who, "close_session", True)
@@ -153,7 +153,7 @@ class PeopleMethods(StoreBase):
     def _tell(self, who: Principal, what: str, good: bool) -> None:
         """A line of its own in the trail."""
         work = Work(who, what, "execute", "session", "create", self.clock())
-        with self.engine.begin() as connection:
+        with self.turn, self.engine.begin() as connection:
             audit.append(connection, [work.line("done" if good else "refused")])
 
 
