@@ -57,7 +57,7 @@ HOSTILE: dict[str, bytes] = {
     "cut.zip": packed({"case.yaml": YAML.encode()})[:40],
     "empty.zip": packed({}),
     "up.zip": packed({"case.yaml": YAML.encode(), "../evil.txt": b"x"}),
-    "absolute.zip": packed({"case.yaml": YAML.encode(), "/tmp/evil.txt": b"x"}),
+    "absolute.zip": packed({"case.yaml": YAML.encode(), "/tmp/evil.txt": b"x"}),  # noqa: S108
     "windows.zip": packed({"case.yaml": YAML.encode(), "C:\\evil.txt": b"x"}),
     "link.zip": linked(),
     "bomb.zip": packed({"case.yaml": YAML.encode(), "zeros.nii": bytes(60_000_000)}),
