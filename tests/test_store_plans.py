@@ -72,6 +72,9 @@ def test_a_plan_of_something_else_is_refused(ready: Store) -> None:
         (record(case("case-2")), 1, "another case"),
         ({**good, "plan": {**good["plan"], "placements": []}}, 1, "does not fit its hash"),
         ({}, 1, "not the record of a plan"),
+        ({**good, "timing_s": {"all": float("nan")}}, 1, "not plain JSON"),
+        ({**good, "timing_s": {"all": object()}}, 1, "not plain JSON"),
+        ({**good, "plan": {**good["plan"], "case_id": "\ud800"}}, 1, "not plain JSON"),
         ({**good, "notices": [{"severity": "loud"}]}, 1, "severity"),
     ]
     for bad, version, says in wrong:
@@ -94,6 +97,9 @@ def test_an_approval_says_who_and_how_and_stays(ready: Store) -> None:
     assert [row.mark == "DRAFT" for row in ready.list_plans(ANNA, "case-1")] == [False, True]
     with pytest.raises(InputError, match="own name"):
         approve(ready, 2, name="Somebody Else")
+    for name in ("", "  ", "\ud800"):
+        with pytest.raises(InputError, match="name"):
+            ready.approve_plan(LOCAL, "case-1", 2, name, REASON)
     typed = ready.approve_plan(LOCAL, "case-1", 2, "Dr Typed", REASON)
     assert "name typed, not authenticated" in typed.mark
     assert ready.check() == ()

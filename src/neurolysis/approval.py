@@ -15,7 +15,7 @@ from pydantic import Field
 
 from neurolysis.errors import ForbiddenError, InputError, SafetyStop
 from neurolysis.plan import Notice, Plan
-from neurolysis.quantity import Value
+from neurolysis.quantity import Value, parse
 
 DRAFT = "DRAFT"
 RESEARCH_USE = (
@@ -133,7 +133,7 @@ def approve(
 
     Raises:
         ForbiddenError: this role may not approve, or not set aside one of the stops.
-        InputError: a reason is missing or too short, or an override names no stop of this plan.
+        InputError: no name, a reason missing or too short, or an override that names no stop of this plan.
         SafetyStop: listing the stops that remain.
     """
     found = (*plan.notices, *notices)
@@ -144,14 +144,15 @@ def approve(
     if remaining:
         listed = "; ".join(dict.fromkeys(f"[{stop.code}] {stop.text}" for stop in remaining))
         raise SafetyStop(f"the plan cannot be approved: {listed}", where=where)
-    return Approval(
-        plan_hash=plan.content_hash(),
-        name=name,
-        authenticated=authenticated,
-        reason=reason,
-        time=time,
-        overrides=tuple(override.replace(role=override.role or role) for override in overrides),
-    )
+    given = {
+        "plan_hash": plan.content_hash(),
+        "name": name,
+        "authenticated": authenticated,
+        "reason": reason,
+        "time": time,
+        "overrides": tuple(override.replace(role=override.role or role) for override in overrides),
+    }
+    return parse(Approval, given, f"{where}: approval")
 
 
 def _require_role(

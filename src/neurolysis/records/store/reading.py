@@ -36,7 +36,11 @@ def checked_hash(record: Any, case_id: str) -> str:
     data, hashes = (record.get(part) if isinstance(record, Mapping) else None for part in ("plan", "hashes"))
     if not isinstance(data, Mapping) or not isinstance(hashes, Mapping):
         raise InputError("not the record of a plan", where=where, allowed="an object with plan and hashes")
-    found = hashlib.sha256(canonical_json(data).encode()).hexdigest()
+    try:
+        canonical_json(record)
+        found = hashlib.sha256(canonical_json(data).encode()).hexdigest()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"the record is not plain JSON: {error}", where=where) from error
     if hashes.get("plan") != found:
         raise InputError("the record's plan does not fit its hash", where=where, found=hashes.get("plan"))
     if data.get("case_id") != case_id:
