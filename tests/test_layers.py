@@ -30,7 +30,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("planning",),
     ("records", "outcomes", "report"),
     ("app",),
-    ("cli", "workstation"),
+    ("workstation",),
+    ("cli",),
     ("__main__",),
 )  # fmt: skip
 """From the ground up. A file may import from any layer below its own, never from its own layer's siblings."""

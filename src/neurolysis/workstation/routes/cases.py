@@ -13,7 +13,6 @@ from starlette.background import BackgroundTask
 
 from neurolysis.app.case_files import collected
 from neurolysis.app.cases import load_case
-from neurolysis.app.demo import demo_case
 from neurolysis.errors import ForbiddenError, InputError, NotFoundError
 from neurolysis.records.store import Principal, Store
 from neurolysis.records.store.values import CasePage, CaseVersion, StoredCase
@@ -58,6 +57,8 @@ def make_case(body: NewCase, who: Who, store: Records, heavy: Heavy) -> CaseAnsw
         raise InputError("give either a demonstration or a case", where="body", allowed="demo, or case")
     if body.case is not None:
         return answer(store, who, store.create_case(who, without_files(body.case)))
+    from neurolysis.app.demo import demo_case
+
     case, folder = heavy.run(load_case, demo_case(body.demo or ""))
     case, files = collected(case, folder)
     return answer(store, who, store.create_case(who, case, files))

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import Path
 from starlette.responses import Response
 
-from neurolysis.app.plan_again import EXPOSURE, dicom_objects
 from neurolysis.workstation.depends import Heavy, Records, Who
 from neurolysis.workstation.models import CaseId
 from neurolysis.workstation.openapi import raw
@@ -24,15 +23,15 @@ Number = Annotated[int, Path(ge=1, le=10**9)]
 )
 def dicom(case_id: CaseId, number: Number, who: Who, store: Records, heavy: Heavy) -> Response:
     """The plan as DICOM objects beside its CT."""
+    from neurolysis.app.plan_again import EXPOSURE, dicom_objects
+
     plan = store.read_plan(who, case_id, number)
-    files = {name: store.plan_file(who, case_id, number, name) for name in plan.row.files if name in NEEDED}
+    needed = ("plan.json", EXPOSURE)
+    files = {name: store.plan_file(who, case_id, number, name) for name in plan.row.files if name in needed}
     with store.case_folder(who, case_id, plan.row.case_version) as folder:
         content = heavy.run(dicom_objects, folder, files, plan.approval)
     name = f'attachment; filename="{case_id}-plan-{number}-dicom.zip"'
     return Response(content, media_type="application/zip", headers={"content-disposition": name})
-
-
-NEEDED = ("plan.json", EXPOSURE)
 
 
 @router.get("/api/cases/{case_id}/plans/{number}/fhir.json", response_model=dict[str, Any])

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 from neurolysis.app.case_files import MOST_FILES, collected
 from neurolysis.app.case_import import ALLOWED, Brought, arrived, image_arrived, kind_of
-from neurolysis.app.fhir_records import import_bundle, parse_json
 from neurolysis.errors import InputError
 from neurolysis.workstation.depends import Heavy, IfMatch, Records, Who
 from neurolysis.workstation.models import CaseAnswer, CaseId, ImportAnswer
@@ -78,6 +77,8 @@ def import_case(file: Files, who: Who, store: Records, heavy: Heavy) -> ImportAn
         if kind == "exported case":
             stored = store.import_case(who, brought[0].place)
         elif kind == "bundle":
+            from neurolysis.app.fhir_records import import_bundle, parse_json
+
             made = import_bundle(store, who, parse_json(_small(brought[0].place)))
             stored, notes = made.stored, made.remarks
         else:

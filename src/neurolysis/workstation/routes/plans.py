@@ -12,7 +12,6 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from neurolysis.app.exposure_files import HEAD, field_file
-from neurolysis.app.plan_again import EXPOSURE, approved_report
 from neurolysis.approval import Approval
 from neurolysis.errors import NotFoundError
 from neurolysis.plan import Notice
@@ -119,6 +118,8 @@ def approve(
 
     The report is written anew, with the approval and every override on its first page.
     """
+    from neurolysis.app.plan_again import EXPOSURE, approved_report
+
     overrides = [one.model_dump() for one in body.overrides]
     version = store.read_plan(who, case_id, number).row.case_version
     with store.case_folder(who, case_id, version) as folder:
