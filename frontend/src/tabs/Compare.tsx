@@ -4,7 +4,7 @@ import { casePath } from "../model/api.ts";
 import type { PlanRow } from "../model/types.ts";
 import { capital, figure, moment, percent } from "../model/words.ts";
 import { Panel, SelectField, useData, waiting } from "../parts/ui.tsx";
-import type { PlanRecord } from "./PlanResults.tsx";
+import { isLowerBound, type PlanRecord } from "./PlanResults.tsx";
 
 interface Comparison {
   a: PlanRecord;
@@ -41,7 +41,7 @@ function rows(one: PlanRecord): Map<string, string> {
   one.plan.placements.forEach((placement, k) => found.set(`Tip of needle ${k + 1}`, `${placement.tip_mm.map((value) => figure(value)).join(", ")} mm`));
   for (const nerve of one.injury.nerves) {
     found.set(`${nerve.nerve}: coverage`, nerve.coverage);
-    for (const by of nerve.by_criterion) found.set(`${nerve.nerve}: longest by ${by.label}`, `${figure(by.longest_lesioned_mm)} mm (${figure(by.length_p5_mm)}–${figure(by.length_p95_mm)}), ${percent(by.probability_critical)} reach the critical length`);
+    for (const by of nerve.by_criterion) found.set(`${nerve.nerve}: longest by ${by.label}`, isLowerBound(by) ? `at least ${figure(by.longest_lesioned_mm)} mm` : `${figure(by.longest_lesioned_mm)} mm (${figure(by.length_p5_mm)}–${figure(by.length_p95_mm)}), ${percent(by.probability_critical)} reach the critical length`);
   }
   for (const structure of one.injury.structures) found.set(`${capital(structure.structure)}: distance`, `${figure(structure.distance_to_lesion_mm)} mm`);
   for (const lesion of one.lesions) found.set(`Lesion by ${one.criteria.find((other) => other.id === lesion.criterion)?.label ?? lesion.criterion}`, `${figure(lesion.width_mm)} × ${figure(lesion.length_mm)} mm`);

@@ -67,6 +67,11 @@ function verdictOf(one: Structure): string {
   return one.checks.reduce((worst, check) => (WORST.indexOf(check.verdict) > WORST.indexOf(worst) ? check.verdict : worst), "ok");
 }
 
+/** Some dose counts only from below: its length is "at least", and its chances cannot be said. */
+export function isLowerBound(one: { label: string }): boolean {
+  return one.label.includes("lower bound");
+}
+
 export function PlanResults(props: { caseId: string; data: PlanData; time: number | null; onPoint: (point: Point) => void }) {
   const { record, row, status } = props.data;
   const target = record.injury.nerves.find((one) => one.is_target) ?? record.injury.nerves[0];
@@ -111,7 +116,7 @@ export function PlanResults(props: { caseId: string; data: PlanData; time: numbe
 }
 
 function Covered({ nerve }: { nerve: NerveInjury }) {
-  const strict = nerve.by_criterion.find((one) => one.length_p5_mm !== null) ?? nerve.by_criterion[0];
+  const strict = nerve.by_criterion.find((one) => one.length_p5_mm !== null && !isLowerBound(one)) ?? nerve.by_criterion[0];
   const kind = nerve.coverage === "covered" ? "good" : nerve.coverage === "not covered" ? "stop" : "warn";
   return (
     <div class={`headline ${kind}`}>
@@ -159,7 +164,7 @@ function NerveStrip(props: { nerves: NerveInjury[]; criteria: PlanRecord["criter
           <caption>Lesioned length of {nerve.nerve}, by criterion</caption>
           <thead><tr><th>Criterion</th><th class="number">Longest, mm</th><th class="number">5–95 %, mm</th><th class="number">Chance any</th><th class="number">Chance ≥ {figure(nerve.critical_length_mm, 0)} mm</th></tr></thead>
           <tbody>{nerve.by_criterion.map((one) => (
-            <tr key={one.criterion}><td>{one.label}</td><td class="number">{figure(one.longest_lesioned_mm)}</td><td class="number">{one.length_p5_mm === null ? "–" : `${figure(one.length_p5_mm)}–${figure(one.length_p95_mm)}`}</td><td class="number">{percent(one.probability_any)}</td><td class="number">{percent(one.probability_critical)}</td></tr>
+            <tr key={one.criterion}><td>{one.label}</td><td class="number">{isLowerBound(one) ? "≥ " : ""}{figure(one.longest_lesioned_mm)}</td><td class="number">{one.length_p5_mm === null || isLowerBound(one) ? "–" : `${figure(one.length_p5_mm)}–${figure(one.length_p95_mm)}`}</td><td class="number">{isLowerBound(one) ? "–" : percent(one.probability_any)}</td><td class="number">{isLowerBound(one) ? "–" : percent(one.probability_critical)}</td></tr>
           ))}</tbody>
         </table></div>
         <p class="small muted">{nerve.coverage_reason}</p>

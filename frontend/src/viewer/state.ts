@@ -63,7 +63,7 @@ export class ViewerState {
         const { low, high } = this.volume.bounds;
         this.width = Math.max(40, 1.02 * Math.max(...high.map((value, axis) => value - low[axis]!)));
         const tip = this.store.mine.treatment?.placements?.[0]?.tip_mm;
-        if (tip) { this.centre = [...tip]; this.width = Math.min(this.width, 130); }
+        if (tip) { this.centre = [...tip]; this.width = Math.min(this.width, 100); }
         this.middle = [...this.centre];
       }
       this.problem = "";
