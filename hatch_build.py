@@ -38,7 +38,7 @@ class PageHook(BuildHookInterface):  # type: ignore[misc]
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """The package with a node of its own, only where something is to be built and the machine has none."""
+        """The package with a node of its own, where something is to be built and the machine has none."""
         if os.environ.get("NEUROLYSIS_PAGE") == "skip" or is_fresh() or machine_node() is not None:
             return []
         return [NODE_PACKAGE]
