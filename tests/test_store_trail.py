@@ -158,12 +158,13 @@ def unlocked(store: Store, *texts: str) -> None:
             connection.execute(sa.text(text))
 
 
-@pytest.mark.parametrize("column", [c.name for c in audit.c if c.name not in ("seq", "previous", "hash")])
-def test_a_change_of_any_column_is_found(used: Store, column: str) -> None:
-    unlocked(used, f"UPDATE audit SET {column} = {column} || 'x' WHERE seq = 5")  # noqa: S608 (a name of ours)
-    found = used.verify_audit()
-    assert [problem.where for problem in found] == ["audit line 5"]
-    assert found in (used.check(), found)
+def test_a_change_of_any_column_is_found(used: Store) -> None:
+    for column in [c.name for c in audit.c if c.name not in ("seq", "previous", "hash")]:
+        unlocked(used, f"UPDATE audit SET {column} = {column} || 'x' WHERE seq = 5")  # noqa: S608 (a name of ours)
+        assert [problem.where for problem in used.verify_audit()] == ["audit line 5"], column
+        back = f"substr({column}, 1, length({column}) - 1)"
+        unlocked(used, f"UPDATE audit SET {column} = {back} WHERE seq = 5")  # noqa: S608 (a name of ours)
+        assert used.verify_audit() == ()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_a_trail_written_anew_is_found_by_a_line_noted_elsewhere(used: Store) ->
 # ---------------------------------------------------------------- damage anywhere
 
 
-@pytest.mark.parametrize("flips", [20, pytest.param(1000, marks=pytest.mark.verify)])
+@pytest.mark.parametrize("flips", [12, pytest.param(1000, marks=pytest.mark.verify)])
 def test_any_flipped_byte_of_what_the_store_holds_is_found(tmp_path: Path, flips: int) -> None:
     """Bytes of the database that hold rows, and every byte of the files; a flip is put back after each."""
     store = Store.open(folder=tmp_path / "s")

@@ -43,6 +43,7 @@ class PeopleMethods(StoreBase):
         """
         user = parse(User, {"id": uuid4().hex, "name": name.strip(), "role": role}, "user")
         _require_name(user.name)
+        self.check_first(p, "add_user", "user", "create", "")
         hashed = _hashed(password) if password else ""
         with self.work(p, "add_user", "create", "user", "create") as work:
             work.require()
@@ -73,6 +74,7 @@ class PeopleMethods(StoreBase):
 
     def set_password(self, p: Principal, user_id: str, password: str) -> User:
         """A new password, which ends the user's sessions. ForbiddenError, NotFoundError, InputError."""
+        self.check_first(p, "set_password", "user", "write", "")
         user = self._change(p, "set_password", user_id, {"password": _hashed(password)}, "")
         with self.turn, self.engine.begin() as connection:
             connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
