@@ -86,6 +86,8 @@ ROWS: dict[str, Row] = {
     f"POST {CASE}/restore": Row(CLINICIAN),
     f"GET {CASE}/versions": Row(HOLDERS),
     f"POST {CASE}/share": Row(CLINICIAN, json={"user_id": "nobody"}),
+    f"GET {CASE}/share": Row(CLINICIAN),
+    f"DELETE {CASE}/share/{{user_id}}": Row(CLINICIAN),
     f"PUT {CASE}/patient-name": Row(CLINICIAN, json={"name": "N"}),
     f"GET {CASE}/export": Row(("clinician", "registrar")),
     f"GET {CASE}/draft/{{kind}}": Row(HOLDERS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from neurolysis.workstation.rates import Rates
 from neurolysis.workstation.sessions import LaunchToken
 from neurolysis.workstation.settings import Settings, is_loopback
 
-from .server_kit import ROOT, Server, serving, small_case
+from .server_kit import ROOT, Server, people, serving, small_case
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,21 @@ def test_the_cookie_is_hidden_from_scripts_and_other_sites(tmp_path: Path) -> No
         client.cookies.set(f"neurolysis-{own.port}", secret)
         assert client.get("/api/cases").status_code == 401, "the session has ended on the server"
         assert own.stop() == 0
+
+
+def test_a_session_of_the_other_mode_is_worth_nothing(tmp_path: Path) -> None:
+    """The one user of a store may do everything: once there are accounts, that session opens nothing."""
+    people(tmp_path)
+    with serving(tmp_path) as own:
+        client = own.client()
+        (secret,) = [cookie.value for cookie in client.cookies.jar]
+        client.close()
+        own.stop()
+    with serving(tmp_path, "--accounts") as guarded, guarded.anonymous() as client:
+        client.cookies.set(f"neurolysis-{guarded.port}", secret or "")
+        assert client.get("/api/cases").status_code == 401
+        assert client.get("/api/audit").status_code == 401
+        assert client.get("/api/session").json()["user"] is None
 
 
 def test_guessing_the_link_is_slowed_down(tmp_path: Path) -> None:
@@ -179,9 +195,15 @@ def test_static_files_stay_in_their_folder(client: httpx.Client, name: str) -> N
 # ---------------------------------------------------------------- sizes
 
 
-def test_a_declared_size_is_refused_before_it_is_sent(server: Server, client: httpx.Client) -> None:
-    answer = client.post("/api/cases", content=b"{}", headers={"content-length": str(4 * 2**30)})
-    assert answer.status_code == 413
+def test_a_declared_size_is_refused_before_it_is_sent(server: Server) -> None:
+    for declared in (str(4 * 2**30), "1e3", "+5"):
+        head = (
+            f"POST /api/cases HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: {declared}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head.encode())
+            answer = connection.recv(100).decode()
+        assert answer.startswith(("HTTP/1.1 413", "HTTP/1.1 400")), answer
 
 
 def test_a_body_without_a_size_is_counted(client: httpx.Client) -> None:

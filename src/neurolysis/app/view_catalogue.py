@@ -21,6 +21,7 @@ def catalogue() -> dict[str, Any]:
     from neurolysis.localization.schemes import scheme_names
     from neurolysis.nerve.conditions import conditions
     from neurolysis.nerve.targets import targets
+    from neurolysis.planning.approval_rules import approval_rules
     from neurolysis.scores.registry import instruments
 
     return {
@@ -41,6 +42,7 @@ def catalogue() -> dict[str, Any]:
         "recovery_scales": _recovery(),
         "label_schemes": list(scheme_names()),
         "demos": _demos(),
+        "stops": _plain(approval_rules()),
         "views": {name: _plain(angles) for name, angles in VIEWS.items()},
         "case_schema": _case_schema(),
         "research_use": RESEARCH_USE,

@@ -205,6 +205,7 @@ class DocumentAnswer(BaseModel):
     value: Plain | None
     updated_at: datetime | None = None
     updated_by: str = ""
+    check: Plain | None = Field(default=None, description="of a procedure: what the rules of the room say")
 
 
 class Stops(BaseModel):

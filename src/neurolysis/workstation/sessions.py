@@ -117,8 +117,12 @@ class Doorkeeper:
         return who, self._open(who)
 
     def who(self, token: str) -> Principal | None:
-        """Whose session it is; None when it is none, or has ended."""
-        return self.store.read_session(token) if token else None
+        """Whose session it is; None when it is none, has ended, or was opened under the other mode.
+
+        The one user of a store without accounts may do everything; with accounts nobody may.
+        """
+        who = self.store.read_session(token) if token else None
+        return who if who is not None and who.mode == self.mode else None
 
     def leave(self, token: str) -> None:
         """End a session."""

@@ -31,6 +31,7 @@ from neurolysis.workstation.openapi import raw
 from neurolysis.workstation.openapi import router as make_router
 
 router = make_router("cases")
+UserId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=200)]
 JsonBody = Annotated[JsonValue, Body()]
 DraftKind = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 States = Literal["to evaluate", "planned", "approved", "delivered", "follow-up due"]
@@ -114,6 +115,19 @@ def versions(case_id: CaseId, who: Who, store: Records) -> list[CaseVersion]:
 def share(case_id: CaseId, body: ShareRequest, who: Who, store: Records) -> Done:
     """Let somebody else see a case."""
     store.share_case(who, case_id, body.user_id)
+    return Done()
+
+
+@router.get("/api/cases/{case_id}/share")
+def holders(case_id: CaseId, who: Who, store: Records) -> list[str]:
+    """Ids of those who may see a case."""
+    return sorted(store.case_holders(who, case_id))
+
+
+@router.delete("/api/cases/{case_id}/share/{user_id}")
+def unshare(case_id: CaseId, user_id: UserId, who: Who, store: Records) -> Done:
+    """Let somebody see a case no longer."""
+    store.unshare_case(who, case_id, user_id)
     return Done()
 
 

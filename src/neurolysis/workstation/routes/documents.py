@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from neurolysis.errors import ForbiddenError
 from neurolysis.records.store import Principal, Store
 from neurolysis.workstation.depends import IfMatch, Records, Who
 from neurolysis.workstation.models import CaseId, DocumentAnswer, DocumentBody
@@ -16,7 +17,14 @@ Kind = Literal["procedure", "outcome", "consent"]
 @router.get("/api/cases/{case_id}/procedure")
 def read_procedure(case_id: CaseId, who: Who, store: Records) -> DocumentAnswer:
     """The procedure as given so far; version 0 when nothing is written yet."""
-    return _read(store, who, case_id, "procedure")
+    from neurolysis.app.procedure import check_stored_procedure, room_data
+
+    found = _read(store, who, case_id, "procedure")
+    try:
+        check = room_data(check_stored_procedure(store, who, case_id))
+    except ForbiddenError:  # who may not see plans is not told how the procedure stands to one
+        return found
+    return found.model_copy(update={"check": check})
 
 
 @router.put("/api/cases/{case_id}/procedure")
