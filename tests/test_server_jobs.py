@@ -352,3 +352,23 @@ def test_killed_at_any_time_each_step_is_done_once(tmp_path: Path, after: float)
         assert job["state"] == "done", job
         assert len(client.get(f"/api/cases/{CASE}/plans").json()) == 1
         client.close()
+
+
+@pytest.mark.verify
+def test_a_killed_server_on_postgresql_goes_on_where_it_was(postgres: PostgresServer, tmp_path: Path) -> None:
+    env = {"NEUROLYSIS_DATABASE_URL": postgres.database()}
+    server = Server(tmp_path, workers=1, env=env)
+    client = server.client()
+    client.post("/api/cases", json={"demo": "medial-branch"})
+    job_id = _start(client)
+    _wait(lambda: client.get(f"/api/jobs/{job_id}").json()["fraction"] > 0.15)
+    client.close()
+    server.kill()
+    again = Server(tmp_path, workers=1, env=env)
+    client = again.client()
+    job = wait_for_job(client, job_id)
+    assert job["state"] == "done", job
+    assert len(client.get(f"/api/cases/{CASE}/plans").json()) == 1
+    assert not (tmp_path / "jobs.sqlite").exists()
+    client.close()
+    again.kill()
