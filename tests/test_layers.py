@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("quantity",),
     ("geometry",),
     ("case", "case_fhir", "scene", "instrument", "plan", "exposure", "injury", "assessment", "prognosis",
-     "approval", "delivered", "outcome"),
+     "approval", "delivered", "outcome", "procedure"),
     ("evidence",),
     ("physics",),
     ("nerve",),
@@ -31,7 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("planning",),
     ("records", "outcomes", "report"),
     ("app",),
-    ("cli", "workstation"),
+    ("workstation",),
+    ("cli",),
     ("__main__",),
 )  # fmt: skip
 """From the ground up. A file may import from any layer below its own, never from its own layer's siblings."""

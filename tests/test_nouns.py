@@ -323,10 +323,10 @@ def test_a_prediction_needs_its_interval() -> None:
 # ---------------------------------------------------------------- approval
 
 
-STOP = Notice(severity="stop", code="level", text="the level is not counted")
+STOP = Notice(severity="stop", code="path", text="the path is not clear")
 HARD = Notice(severity="stop", code="dose", text="above the cap", overridable=False)
 WARN = Notice(severity="warn", code="bone", text="the tip is in bone")
-LEVEL_SET_ASIDE = Override(code="level", name="Dr B", reason="counted on the radiograph")
+PATH_SET_ASIDE = Override(code="path", name="Dr B", reason="cleared on the radiograph")
 
 
 def test_every_plan_is_a_draft_until_it_is_approved() -> None:
@@ -362,11 +362,11 @@ def test_any_change_of_the_plan_makes_it_a_draft_again(changes: dict[str, Any]) 
 def test_a_stop_forbids_approval_wherever_it_was_found(where: str) -> None:
     item = plan(notices=(STOP,)) if where == "plan" else plan()
     found = () if where == "plan" else (STOP,)
-    with pytest.raises(SafetyStop, match=r"case-1.*\[level\] the level is not counted") as caught:
+    with pytest.raises(SafetyStop, match=r"case-1.*\[path\] the path is not clear") as caught:
         approve(item, found, name="Dr A", time=NOON)
     assert caught.value.exit_code == 3
-    done = approve(item, found, name="Dr A", time=NOON, overrides=(LEVEL_SET_ASIDE,))
-    assert done.overrides == (LEVEL_SET_ASIDE,)
+    done = approve(item, found, name="Dr A", time=NOON, overrides=(PATH_SET_ASIDE,))
+    assert done.overrides == (PATH_SET_ASIDE,)
 
 
 def test_another_stops_override_does_not_count() -> None:

@@ -72,6 +72,24 @@ class UnknownNameError(InputError):
     """A name is not in its catalogue; lists what is."""
 
 
+class NotFoundError(InputError):
+    """No such object, or one that this user may not know of."""
+
+
+class ConflictError(InputError):
+    """The object was changed since it was read, or is there already; ``current`` is its version now."""
+
+    def __init__(self, problem: str, *, current: int | None = None, where: str = "") -> None:
+        self.current = current
+        super().__init__(problem, where=where, found=None if current is None else f"version {current}")
+
+
+class ForbiddenError(NeurolysisError):
+    """The user's role may not do this."""
+
+    exit_code = 3
+
+
 class SafetyStop(NeurolysisError):
     """The plan breaks a rule that stops it (not a mistake in the input's form)."""
 

@@ -101,6 +101,7 @@ def care(
     technique: str,
     target: str,
     blood_pressure_unit: Literal["mmHg", "percent"] | None = None,
+    sedated: bool | None = None,
 ) -> AftercarePlan:
     """The aftercare of a case.
 
@@ -108,6 +109,7 @@ def care(
         outcome: what was seen so far; None before the procedure.
         technique: modality id; target: target or nerve id: of the plan, or of what was done.
         blood_pressure_unit: of the Aldrete score; the site's choice, needed where one was scored.
+        sedated: whether sedation was given, as recorded; None: by the outcome, or else as planned.
 
     Raises:
         UnknownNameError: no such technique, target or recovery scale.
@@ -124,7 +126,7 @@ def care(
     modality_id, group = find_modality(technique).id, target_of(target).id
     before = daily_mme(case.medications, clinician=seen.clinician)
     which = {
-        "sedation": bool(done and done.sedation != "none") or _sedated(case),
+        "sedation": bool(done and done.sedation != "none") or _sedated(case) if sedated is None else sedated,
         "opioids": bool(before.parts),
     }
     scores = tuple(

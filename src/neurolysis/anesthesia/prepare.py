@@ -111,5 +111,7 @@ def _allergy(case: Case) -> tuple[Notice, ...]:
             text = allergy.casefold()
             if name in text or "local anaesthetic" in text or "local anesthetic" in text:
                 said = f"The case names an allergy to '{allergy}', and {name} is planned."
-                found.append(Notice(severity="stop", code="allergy.anaesthetic", text=said))
+                found.append(
+                    Notice(severity="stop", code="allergy.anaesthetic", text=said, overridable=False)
+                )
     return tuple(found)

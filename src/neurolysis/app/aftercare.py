@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from neurolysis.app.anesthetize import day_of
 from neurolysis.app.cases import load_case
 from neurolysis.app.files import read_yaml
+from neurolysis.app.procedure import load_procedure, with_given
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.errors import InputError
 from neurolysis.outcome import Outcome
@@ -20,6 +21,7 @@ from neurolysis.quantity import parse
 if TYPE_CHECKING:
     from neurolysis.aftercare.care import AftercarePlan
     from neurolysis.case import Case
+    from neurolysis.procedure import Procedure
 
 OUTCOME_FILE = "outcome.yaml"
 CALENDAR, CARE_PLAN = "follow-up.ics", "care-plan.fhir.json"
@@ -43,7 +45,9 @@ def aftercare(
     blood_pressure_unit: Literal["mmHg", "percent"] | None = None,
     language: str = "en",
 ) -> Aftercare:
-    """Aftercare of the case at ``case_path``, with its ``outcome.yaml`` if there is one.
+    """Aftercare of the case at ``case_path``, with ``outcome.yaml`` and ``procedure.yaml`` if they are there.
+
+    What the record of the room says was given counts, not what was planned or what the outcome repeats.
 
     Args:
         on: the day; of the last entry of the outcome, else the case's own, else today.
@@ -59,11 +63,20 @@ def aftercare(
     from neurolysis.aftercare.care import care
 
     case, folder = load_case(case_path)
-    outcome = load_outcome(folder)
+    procedure = load_procedure(folder)
+    outcome, differences = with_given(case, load_outcome(folder), procedure)
     day, remarks = (on, ()) if on else _day(case, outcome)
     used, target = _what(case, outcome, technique)
-    plan = care(case, outcome, day, technique=used, target=target, blood_pressure_unit=blood_pressure_unit)
-    return Aftercare(plan, remarks, () if out is None else _write(case, plan, out, language))
+    plan = care(
+        case,
+        outcome,
+        day,
+        technique=used,
+        target=target,
+        blood_pressure_unit=blood_pressure_unit,
+        sedated=_sedated(procedure),
+    )
+    return Aftercare(plan, (*remarks, *differences), () if out is None else _write(case, plan, out, language))
 
 
 def load_outcome(folder: Path) -> Outcome | None:
@@ -81,6 +94,13 @@ def load_outcome(folder: Path) -> Outcome | None:
     return parse(Outcome, data, str(file))
 
 
+def _sedated(procedure: Procedure | None) -> bool | None:
+    """Whether sedation was given, where the record of the room says so."""
+    if procedure is None or procedure.sedation is None or not procedure.steps:
+        return None
+    return procedure.sedation != "none"
+
+
 def _day(case: Case, outcome: Outcome | None) -> tuple[date, tuple[str, ...]]:
     """The newest day that the outcome knows, else the case's, else today."""
     if outcome is None:
@@ -93,29 +113,19 @@ def _day(case: Case, outcome: Outcome | None) -> tuple[date, tuple[str, ...]]:
 
 def _what(case: Case, outcome: Outcome | None, technique: str | None) -> tuple[str, str]:
     """(technique, target): of what was done, else as asked and as the case plans."""
+    from neurolysis.planning.modality import planned_modality
+
     done = outcome.procedure if outcome else None
     if done:
         return technique or done.modality, done.target
     if case.target is None:
         raise InputError("aftercare needs a target", where="case.yaml: target")
-    technique = technique or _planned(case)
+    technique = technique or planned_modality(case)
     if technique is None:
         raise InputError(
             "aftercare needs a technique: nothing was done yet", where=OUTCOME_FILE, allowed="--technique"
         )
     return technique, case.target.nerve
-
-
-def _planned(case: Case) -> str | None:
-    """The modality that the case's treatment plans: the first of its technique, or the one of its mode."""
-    from neurolysis.evidence.vocabulary import modalities
-
-    if case.treatment is None:
-        return None
-    fitting = [item.id for item in modalities().values() if item.technique == case.treatment.technique]
-    mode = str(case.treatment.protocol.get("mode") or "")
-    of_mode = [name for name in fitting if mode and name.endswith(mode)]
-    return next(iter((*of_mode, *fitting)), None)
 
 
 def _write(case: Case, plan: AftercarePlan, out: Path, language: str) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ from neurolysis.app.cases import CASE_FILE
 from neurolysis.app.files import read_json, yaml_text
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.case import Case
-from neurolysis.case_fhir import Ignored, case_from_fhir
+from neurolysis.case_fhir import Ignored
 from neurolysis.errors import InputError
 
 RECORD = "import.json"
@@ -30,10 +30,13 @@ class Imported:
     resources: int
     used: dict[str, int]
     ignored: tuple[Ignored, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def case_from_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Imported:
     """Write ``out/case.yaml`` and ``out/import.json`` from an R4 bundle of one patient.
+
+    A bundle with a case file of this program gives the whole case; images are files and stay behind.
 
     Args:
         overwrite: replace a case of the same name that was not made by an import.
@@ -42,18 +45,23 @@ def case_from_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Imp
         InputError: not JSON, not a bundle, no patient or several; or a case there that must not be lost.
         OutputError: the folder cannot be written; nothing is left.
     """
+    from neurolysis.records.fhir.case_bundle import read_case, without_files
+    from neurolysis.records.fhir.transaction import file_remarks
+
     data = read_json(bundle)
     if not isinstance(data, dict):
         raise InputError("not a FHIR bundle", where=str(bundle), found=type(data).__name__)
     require_target(out, replaceable=_why_keep, overwrite=overwrite)
-    case, ignored = case_from_fhir(data)
+    read = read_case(data)
+    case, ignored = without_files(read.case)[0], read.ignored
     kinds = Counter(e.get("resource", {}).get("resourceType", "unknown") for e in data.get("entry") or ())
     left = Counter({item.resource: 0 for item in ignored})
     for item in ignored:
         left[item.resource] += len(item.ids)
     used = {kind: count - left.get(kind, 0) for kind, count in sorted(kinds.items())}
     used["Patient"] = kinds.get("Patient", 0)
-    found = Imported(case, out, sum(kinds.values()), {k: v for k, v in used.items() if v > 0}, ignored)
+    kept = {k: v for k, v in used.items() if v > 0}
+    found = Imported(case, out, sum(kinds.values()), kept, ignored, file_remarks(read))
     with written_whole(out) as fresh:
         (fresh / CASE_FILE).write_text(_yaml(case, bundle.name), "utf-8")
         (fresh / RECORD).write_text(json.dumps(imported_data(found), indent=1, ensure_ascii=False), "utf-8")
@@ -83,6 +91,7 @@ def imported_data(found: Imported) -> dict[str, Any]:
         "resources": found.resources,
         "used": found.used,
         "ignored": [item.model_dump(mode="json") for item in found.ignored],
+        "remarks": list(found.remarks),
         "deceased": bool(found.case.patient.deceased),
         "research_use": RESEARCH_USE,
     }
@@ -100,4 +109,5 @@ def _lines(found: Imported) -> Iterator[str]:
     yield f"  used     {', '.join(f'{kind} {count}' for kind, count in found.used.items())}"
     for item in found.ignored:
         yield f"  ignored  {item.resource} ({len(item.ids)}): {item.reason}"
+    yield from (f"  note     {text}" for text in found.remarks)
     yield RESEARCH_USE

@@ -26,6 +26,7 @@ def schema_models() -> dict[str, type[BaseModel]]:
     from neurolysis.instrument import Cannula, Generator
     from neurolysis.outcome import Outcome
     from neurolysis.plan import Plan
+    from neurolysis.procedure import Consent, Procedure
     from neurolysis.prognosis import Prognosis
     from neurolysis.scene import Nerve, TissueProperties
 
@@ -36,6 +37,7 @@ def schema_models() -> dict[str, type[BaseModel]]:
         "assessment": Assessment,
         "cannula": Cannula,
         "case": Case,
+        "consent": Consent,
         "delivered": Delivered,
         "evidence-row": EvidenceRow,
         "generator": Generator,
@@ -44,6 +46,7 @@ def schema_models() -> dict[str, type[BaseModel]]:
         "outcome": Outcome,
         "plan": Plan,
         "plan-result": PlanRecord,
+        "procedure": Procedure,
         "prognosis": Prognosis,
         "tissue-properties": TissueProperties,
     }

@@ -20,9 +20,11 @@ from neurolysis.cli import (
     care,
     dicom,
     fluoroscopy,
+    keep,
     localization,
     plans,
     registration,
+    serve,
     simulations,
     ultrasound,
 )
@@ -54,7 +56,8 @@ def _options(
         raise typer.Exit(2)
 
 
-for part in (plans, simulations, care, localization, fluoroscopy, ultrasound, registration, dicom):
+PARTS = (plans, simulations, care, localization, fluoroscopy, ultrasound, registration, dicom, serve, keep)
+for part in PARTS:
     part.register(app)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from neurolysis.cli import keep
 from neurolysis.cli.reply import STOPPED, Json, Overwrite, Reply
 
 CasePath = Annotated[Path, typer.Argument(help="Case folder, or its case.yaml.")]
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     cases = typer.Typer(rich_markup_mode=None, help="Make and read case folders.")
     cases.callback()(_cases)
     cases.command("from-fhir")(from_fhir)
+    keep.register_cases(cases)
     app.add_typer(cases, name="case")
 
 

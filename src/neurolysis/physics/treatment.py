@@ -227,7 +227,11 @@ def pad_steps(steps: Steps, multiple: int = CHUNK) -> Steps:
 
 
 class Result(NamedTuple):
-    """Fields at the end (NumPy, grid shape) and traces (n_steps, ...); seconds solving and compiling."""
+    """Fields at the end (NumPy, grid shape) and traces (n_steps, ...); seconds solving and compiling.
+
+    ``peaks`` is the highest temperature so far, C, at the times ``peak_times_s`` (ends of chunks), first axis
+    time: how the heated region grew.
+    """
 
     state: State
     trace: Trace
@@ -235,6 +239,8 @@ class Result(NamedTuple):
     stored_j: float
     elapsed_s: float
     compile_s: float
+    peaks: Array
+    peak_times_s: Array
 
 
 def run(
@@ -268,7 +274,7 @@ def run(
     program = _compiled(device, limits, tolerance, state, _chunk(filled, 0), vaporises)
     compile_s = time.perf_counter() - began
     began = time.perf_counter()
-    traces, dts = [], []
+    traces, dts, peaks = [], [], [np.asarray(state.peak)]
     for start in range(0, len(filled.dt), CHUNK):
         part = _chunk(filled, start)
         if between is not None:
@@ -276,6 +282,7 @@ def run(
         state, trace = program(device, limits, tolerance, state, part)
         traces.append(jax.tree.map(np.asarray, trace))
         dts.append(np.where(part.active > 0, part.dt, np.nan))
+        peaks.append(np.asarray(state.peak))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(filled.dt)), "heating")
     for number in range(64 if cooldown and cooldown_to_c is not None else 0):
@@ -285,9 +292,12 @@ def run(
         state, trace = program(device, limits, tolerance, state, part)
         traces.append(jax.tree.map(np.asarray, trace))
         dts.append(np.asarray(part.dt))
+        peaks.append(np.asarray(state.peak))
     stored = _enthalpy_sum(device, state) - first
     elapsed = time.perf_counter() - began
-    return _collect(p, state, traces, np.concatenate(dts), stored, elapsed, compile_s)
+    result = _collect(p, state, traces, np.concatenate(dts), stored, elapsed, compile_s)
+    ends = np.cumsum([0.0, *(float(np.nansum(part)) for part in dts)])
+    return result._replace(peaks=np.stack(peaks) + p.zero_c, peak_times_s=ends)
 
 
 def _chunk(steps: Steps, start: int) -> Steps:
@@ -323,4 +333,21 @@ def _collect(
     final = in_celsius(p, jax.tree.map(np.asarray, state))
     if not np.isfinite(final.temperature).all() or not np.isfinite(trace.power).all():
         raise SolverError("the temperature field is not finite", where="heat solver")
-    return Result(final, trace, np.cumsum(dts[kept]), stored, elapsed, compile_s)
+    none = np.zeros(0)
+    return Result(final, trace, np.cumsum(dts[kept]), stored, elapsed, compile_s, none, none)
+
+
+def first_reached_s(result: Result, threshold_c: float) -> Array:
+    """When each cell first reached a temperature, s (grid shape); infinity where it never did.
+
+    Between the kept times the highest temperature so far is taken as a straight line.
+    """
+    reached = result.peaks >= threshold_c
+    later = np.argmax(reached, axis=0)
+    earlier = np.maximum(later - 1, 0)
+    high = np.take_along_axis(result.peaks, later[None], axis=0)[0]
+    low = np.take_along_axis(result.peaks, earlier[None], axis=0)[0]
+    share = np.clip((threshold_c - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
+    times = result.peak_times_s
+    when = times[earlier] + share * (times[later] - times[earlier])
+    return np.where(reached.any(axis=0), when, np.inf)

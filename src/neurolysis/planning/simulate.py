@@ -40,9 +40,34 @@ def simulate_plan(
         UnknownNameError: the plan's technique is not in the registry.
         SolverError: the simulation failed.
     """
-    chosen = _chosen(plan, techniques() if registry is None else registry)
-    exposure = chosen.expose(scene, plan, lambda f, text: progress(SOLVER_SHARE * f, text))
+    exposure = expose_plan(scene, plan, lambda f, text: progress(SOLVER_SHARE * f, text), registry=registry)
     progress(SOLVER_SHARE, "injury of nerves and structures")
+    result = assess_plan(case, scene, plan, exposure, registry=registry)
+    progress(1.0, "done")
+    return result
+
+
+def expose_plan(
+    scene: Scene,
+    plan: Plan,
+    progress: Progress = silent,
+    *,
+    registry: Mapping[str, Technique] | None = None,
+) -> Exposure:
+    """The first half of :func:`simulate_plan`: what the tissue gets."""
+    return _chosen(plan, techniques() if registry is None else registry).expose(scene, plan, progress)
+
+
+def assess_plan(
+    case: Case,
+    scene: Scene,
+    plan: Plan,
+    exposure: Exposure,
+    *,
+    registry: Mapping[str, Technique] | None = None,
+) -> PlanResult:
+    """The second half of :func:`simulate_plan`: what an exposure of this plan does, and what to say of it."""
+    chosen = _chosen(plan, techniques() if registry is None else registry)
     injury = with_skin(case, scene, plan, exposure, assess(scene, exposure))
     quadrants = quadrant_coverage(scene, plan, exposure)
     notices = worst_first(
@@ -55,7 +80,6 @@ def simulate_plan(
         ]
     )
     assumed = collect_assumptions(scene, exposure, injury, chosen.assumptions(scene, plan))
-    progress(1.0, "done")
     return PlanResult(
         case=case,
         scene=scene,

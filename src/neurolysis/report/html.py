@@ -26,12 +26,12 @@ def page(document: Document) -> str:
     styles = Markup((TEMPLATES / "report.css").read_text("utf-8"))  # noqa: S704 (a shipped file)
     mark = f"{document.mark} · {document.case_id} · {document.record} {document.plan_hash[:12]}"
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             document=document,
             styles=styles,
-            colours=_colours(),
+            colours=colours(),
             print_mark=Markup(css_string(mark)),  # noqa: S704 (escaped for CSS)
         )
     )
@@ -43,22 +43,24 @@ def css_string(text: str) -> str:
     return f'"{body}"'
 
 
-def _colours() -> dict[str, str]:
+def colours() -> dict[str, str]:
+    """The colours of pages, by name."""
     names = ("nerve", "lesion", "isotherm", "danger", "ink", "muted", "rule", "panel", "accent")
     return {name: getattr(palette, name.upper()) for name in names}
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The template engine of pages: it escapes everything and knows no undefined name."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["drawing"] = Markup
-    return environment
+    made.filters["drawing"] = Markup
+    return made

@@ -1,0 +1,68 @@
+// Two plans side by side: what differs in the setting, and what came of it.
+import { useState } from "preact/hooks";
+import { casePath } from "../model/api.ts";
+import type { PlanRow } from "../model/types.ts";
+import { capital, figure, moment, percent } from "../model/words.ts";
+import { Panel, SelectField, useData, waiting } from "../parts/ui.tsx";
+import { isLowerBound, type PlanRecord } from "./PlanResults.tsx";
+
+interface Comparison {
+  a: PlanRecord;
+  b: PlanRecord;
+  settings: { label: string; a: string | null; b: string | null; same: boolean }[];
+}
+
+export function Compare(props: { caseId: string; plans: PlanRow[] }) {
+  const numbers = props.plans.map((one) => one.number);
+  const [a, setA] = useState(numbers.at(-2) ?? 1);
+  const [b, setB] = useState(numbers.at(-1) ?? 1);
+  const [open, setOpen] = useState(false);
+  const data = useData<Comparison>(open ? `${casePath(props.caseId, "compare")}?a=${a}&b=${b}` : null);
+  const options = props.plans.map((one) => ({ value: String(one.number), label: `Plan ${one.number}, ${moment(one.made_at)}` }));
+  return (
+    <Panel title="Two plans side by side" actions={<button aria-expanded={open} onClick={() => setOpen(!open)}>{open ? "Close" : "Compare"}</button>}>
+      {open && (
+        <div class="stack">
+          <div class="compare">
+            <SelectField label="First" value={String(a)} options={options} onChange={(value) => setA(Number(value))} />
+            <SelectField label="Second" value={String(b)} options={options} onChange={(value) => setB(Number(value))} />
+          </div>
+          {waiting(data, "both plans")}
+          {data.value && <Table data={data.value} a={a} b={b} />}
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function rows(one: PlanRecord): Map<string, string> {
+  const found = new Map<string, string>();
+  found.set("Mark", one.mark);
+  one.plan.placements.forEach((placement, k) => found.set(`Tip of needle ${k + 1}`, `${placement.tip_mm.map((value) => figure(value)).join(", ")} mm`));
+  for (const nerve of one.injury.nerves) {
+    found.set(`${nerve.nerve}: coverage`, nerve.coverage);
+    for (const by of nerve.by_criterion) found.set(`${nerve.nerve}: longest by ${by.label}`, isLowerBound(by) ? `at least ${figure(by.longest_lesioned_mm)} mm` : `${figure(by.longest_lesioned_mm)} mm (${figure(by.length_p5_mm)}–${figure(by.length_p95_mm)}), ${percent(by.probability_critical)} reach the critical length`);
+  }
+  for (const structure of one.injury.structures) found.set(`${capital(structure.structure)}: distance`, `${figure(structure.distance_to_lesion_mm)} mm`);
+  for (const lesion of one.lesions) found.set(`Lesion by ${one.criteria.find((other) => other.id === lesion.criterion)?.label ?? lesion.criterion}`, `${figure(lesion.width_mm)} × ${figure(lesion.length_mm)} mm`);
+  found.set("Stops", one.stops.join(", ") || "none");
+  return found;
+}
+
+function Table({ data, a, b }: { data: Comparison; a: number; b: number }) {
+  const first = rows(data.a);
+  const second = rows(data.b);
+  const all = [
+    ...data.settings.map((one) => [one.label, one.a ?? "–", one.b ?? "–"] as const),
+    ...[...new Set([...first.keys(), ...second.keys()])].map((label) => [label, first.get(label) ?? "–", second.get(label) ?? "–"] as const),
+  ];
+  return (
+    <div class="scroll"><table>
+      <caption>Rows with a mark differ.</caption>
+      <thead><tr><th>What</th><th>Plan {a}</th><th>Plan {b}</th></tr></thead>
+      <tbody>{all.map(([label, one, other]) => (
+        <tr key={label}><td class={one === other ? "" : "marked differs"}>{label}{one !== other && <span class="hidden"> (differs)</span>}</td><td>{one}</td><td>{other}</td></tr>
+      ))}</tbody>
+    </table></div>
+  );
+}

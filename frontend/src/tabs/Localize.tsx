@@ -1,0 +1,182 @@
+// Step 2: where the nerve is, and a way for the needle.
+import { useState } from "preact/hooks";
+import { casePath } from "../model/api.ts";
+import type { Placement, Point } from "../model/types.ts";
+import { capital, figure, percent, plain } from "../model/words.ts";
+import { useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
+import { toast } from "../parts/toast.tsx";
+import { CheckField, Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
+import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
+import { Fluoro } from "../viewer/Fluoro.tsx";
+import { rounded } from "../viewer/geometry.ts";
+import { Viewer } from "../viewer/Viewer.tsx";
+
+interface Landmark {
+  name: string;
+  side: string | null;
+  find: string;
+  needed: boolean;
+  state: string;
+}
+
+interface Offer {
+  name?: string;
+  entry_mm?: Point;
+  tip_mm?: Point;
+  placement?: { tip_mm: Point; towards_hub_mm?: Point; hub_mm?: Point; direction_to_hub?: Point };
+  direction_to_hub?: Point;
+  length_mm?: number;
+  clearances?: { name: string; gap_mm: number; touched?: { value: number } | null }[];
+  [more: string]: unknown;
+}
+
+interface Localization {
+  needs: { target: string; title: string; side: string; level: string; landmarks: Landmark[]; labels: string; unknown: string[]; source: string };
+  missing: string[];
+  target: { title: string; side: string; level: string; errors: { name: string; standard_deviation_mm: number | null; basis: string; source: string }[]; checks: string[]; how: string; approach: string } | null;
+  why_not: string;
+  paths: { offers?: Offer[]; paths?: Offer[]; [more: string]: unknown } | null;
+  no_paths: string;
+}
+
+export function activeTipOf(store: TabProps["store"], instruments: { id: string; active_tip_mm?: number }[]): number {
+  const id = store.mine.treatment?.placements?.[0]?.instrument ?? store.mine.treatment?.instrument;
+  return instruments.find((one) => one.id === id)?.active_tip_mm ?? 5;
+}
+
+export function Localize({ store, viewer, work }: TabProps) {
+  useStore(store);
+  useViewer(viewer);
+  const { catalogue, session } = useWorld();
+  const [picking, setPicking] = useState<Landmark | null>(null);
+  const [run, setRun] = useState(true);
+  const data = useData<Localization>(store.loaded.case.target ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
+  const activeTip = activeTipOf(store, catalogue.instruments);
+  const lesion = viewer.previews[0] ?? null;
+
+  const pick = (point: Point) => {
+    if (!picking) return;
+    const name = picking.name;
+    store.edit(`pick ${plain(name)}`, (one) => {
+      const rest = (one.landmarks ?? []).filter((other) => !(other.name === name && (other.side ?? null) === (picking.side ?? null)));
+      one.landmarks = [...rest, { name, side: (picking.side ?? null) as never, point_mm: rounded(point), picked_by: session.user ?? "", reviewed: false }];
+    });
+    viewer.change({ centre: point });
+    setPicking(null);
+    toast(`${capital(plain(name))} is picked. Save to find the target with it.`, { label: "Undo", run: () => store.undo() });
+  };
+  const unpick = (k: number) => {
+    store.edit("remove a landmark", (one) => { one.landmarks = (one.landmarks ?? []).filter((_, other) => other !== k); });
+    toast("The landmark is removed.", { label: "Undo", run: () => store.undo() });
+  };
+  const moved = (placements: Placement[]) => {
+    setPlacements(store, placements);
+    if (run) void work.simulate();
+  };
+  const place = () => {
+    const tip = rounded(viewer.centre);
+    const instrument = store.mine.treatment?.instrument ?? catalogue.instruments[0]?.id ?? "";
+    setPlacements(store, [...(store.mine.treatment?.placements ?? []), { instrument, tip_mm: tip, towards_hub_mm: [tip[0], tip[1] + 100, tip[2]] }], "place a needle");
+  };
+  const removeNeedle = () => {
+    setPlacements(store, (store.mine.treatment?.placements ?? []).slice(0, -1), "remove a needle");
+    toast("The needle is removed.", { label: "Undo", run: () => store.undo() });
+  };
+  const count = store.mine.treatment?.placements?.length ?? 0;
+  return (
+    <>
+      <h1 class="hidden">Localize</h1>
+      <div class="workbench">
+        <div class="stack">
+          {picking && <div class="notice warn" role="status"><strong>Picking</strong>{capital(plain(picking.name))}: {picking.find}. Click it in a slice, or move the crosshair there and press the button. <button onClick={() => pick(viewer.centre)}>Pick at the crosshair</button> <button class="plain" onClick={() => setPicking(null)}>Stop picking</button></div>}
+          <Viewer viewer={viewer} lesion={lesion} activeTip={activeTip} onPick={picking ? pick : undefined} onNeedle={count ? moved : undefined} beside={viewer.volume && <Fluoro viewer={viewer} activeTip={activeTip} views={catalogue.views} />} />
+        </div>
+        <div class="stack">
+          <Panel title="Needle">
+            {!store.mine.treatment ? <Empty title="No treatment yet"><p>Choose technique and instrument under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>, then place the needle here.</p></Empty> : (
+              <div class="stack">
+                <div class="row"><button onClick={place} disabled={!viewer.volume}>Place a needle at the crosshair</button>{count > 0 && <button onClick={removeNeedle}>Remove the last needle</button>}</div>
+                {count > 0 && <CheckField label="Simulate when the needle is let go" value={run} onChange={setRun} />}
+                {count > 0 && <NeedleNumbers store={store} viewer={viewer} onDone={() => void work.simulate()} />}
+                {viewer.previewProblem && <p class="small muted">No preview: {viewer.previewProblem}</p>}
+              </div>
+            )}
+          </Panel>
+          <Panel title="Target" note={data.value?.target ? `${data.value.target.title}, found by ${data.value.target.how}` : ""}>
+            {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : waiting(data, "the target")}
+            {data.value && <TargetFacts data={data.value} />}
+          </Panel>
+          {data.value && (
+            <Panel title="Landmarks" note="What the target is found from.">
+              <Landmarks data={data.value} onPick={setPicking} picking={picking} hasImage={Boolean(viewer.volume)} />
+              {(store.mine.landmarks ?? []).map((one, k) => (
+                <p class="row between small" key={k}><span>{capital(plain(one.name))} at {one.point_mm.map((value) => figure(value)).join(", ")} mm</span>
+                  <span class="row"><button class="plain" onClick={() => viewer.change({ centre: one.point_mm, middle: one.point_mm })}>Show</button><button class="plain" onClick={() => unpick(k)}>Remove</button></span></p>
+              ))}
+            </Panel>
+          )}
+          {data.value && <Paths data={data.value} onUse={(placement) => { setPlacements(store, [placement], "take a needle path"); if (run) void work.simulate(); }} instrument={store.mine.treatment?.instrument ?? ""} />}
+        </div>
+      </div>
+    </>
+  );
+}
+
+function TargetFacts({ data }: { data: Localization }) {
+  const { target } = data;
+  if (!target) return <div class="notice warn"><strong>Not found</strong>{data.why_not || "Landmarks are missing."}</div>;
+  return (
+    <div class="stack tight">
+      <dl class="facts">
+        <div><dt>Side, level</dt><dd>{target.side}{target.level ? `, ${target.level}` : ""}</dd></div>
+        {target.errors.map((one) => <div key={one.name}><dt>Uncertainty: {one.name}</dt><dd>{one.standard_deviation_mm === null ? "not known" : `± ${figure(one.standard_deviation_mm)} mm (SD)`}, {one.basis}<div class="small muted">{one.source}</div></dd></div>)}
+      </dl>
+      {target.checks.length > 0 && <ul class="lines">{target.checks.map((one) => <li key={one}>{one}</li>)}</ul>}
+      {data.needs.unknown.length > 0 && <details><summary>What is not known ({data.needs.unknown.length})</summary><ul class="lines">{data.needs.unknown.map((one) => <li key={one}>{one}</li>)}</ul></details>}
+    </div>
+  );
+}
+
+function Landmarks(props: { data: Localization; picking: Landmark | null; onPick: (one: Landmark) => void; hasImage: boolean }) {
+  const { landmarks } = props.data.needs;
+  if (!landmarks.length) return <p class="muted small">This target needs no landmark.</p>;
+  return (
+    <ul class="notices">
+      {landmarks.map((one) => (
+        <li class={`notice ${one.needed && props.data.missing.includes(one.name) ? "warn" : ""}`} key={one.name + (one.side ?? "")}>
+          <div class="row between"><strong>{capital(plain(one.name))}{one.side ? `, ${one.side}` : ""}</strong><Tag>{one.state}</Tag></div>
+          <p class="small">{capital(one.find)}</p>
+          {props.hasImage && <button aria-pressed={props.picking?.name === one.name} onClick={() => props.onPick(one)}>Pick in the slices</button>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Paths(props: { data: Localization; instrument: string; onUse: (placement: Placement) => void }) {
+  const offers = props.data.paths?.offers ?? props.data.paths?.paths ?? [];
+  if (!offers.length) return props.data.no_paths ? <Panel title="Needle paths"><p class="small">{capital(props.data.no_paths)}</p></Panel> : null;
+  return (
+    <Panel title="Needle paths, ranked" note="Clearances are to the nearest point of each structure.">
+      <ol class="lines">
+        {offers.map((one, k) => {
+          const placement = placementOf(one, props.instrument);
+          return (
+            <li key={k}>
+              {one.length_mm ? `${figure(one.length_mm, 0)} mm. ` : ""}
+              {(one.clearances ?? []).map((gap) => `${gap.name} ${figure(gap.gap_mm)} mm${gap.touched ? `, touched in ${percent(gap.touched.value)}` : ""}`).join("; ")}
+              {placement && <button class="plain" onClick={() => props.onUse(placement)}>Use this path</button>}
+            </li>
+          );
+        })}
+      </ol>
+    </Panel>
+  );
+}
+
+function placementOf(one: Offer, instrument: string): Placement | null {
+  const tip = one.placement?.tip_mm ?? one.tip_mm;
+  const direction = one.placement?.direction_to_hub ?? one.direction_to_hub;
+  const hub = one.placement?.towards_hub_mm ?? one.entry_mm ?? (tip && direction ? ([0, 1, 2].map((k) => tip[k]! + 100 * direction[k]!) as Point) : undefined);
+  return tip && hub && instrument ? { instrument, tip_mm: tip, towards_hub_mm: hub } : null;
+}

@@ -1,0 +1,139 @@
+// Parts of the page that are plain arithmetic, run by node without a browser.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { crc32, zipFiles } from "../src/model/dropped.ts";
+import { changedKeys, merge } from "../src/model/merge.ts";
+import type { Case, Point } from "../src/model/types.ts";
+import { figure, labelOf } from "../src/model/words.ts";
+import { resolve } from "../src/parts/SchemaForm.tsx";
+import { contour, rasterise, sample, type Field } from "../src/viewer/field.ts";
+import { onDetector } from "../src/viewer/Fluoro.tsx";
+import { apply, inverse, multiply, needleFrame, sub, length } from "../src/viewer/geometry.ts";
+import { moved, needleOf } from "../src/viewer/state.ts";
+import { paintCut, Volume, type Cut } from "../src/viewer/volume.ts";
+
+const near = (a: number, b: number, by = 1e-9) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
+
+test("an inverse undoes an oblique map", () => {
+  const map = [0.8, -0.6, 0.1, 12, 0.6, 0.8, 0, -7, 0.2, 0.1, 2.5, 40, 0, 0, 0, 1];
+  const back = multiply(inverse(map), map);
+  [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1].forEach((value, k) => near(back[k]!, value));
+});
+
+test("the needle's frame points to the hub and keeps lengths", () => {
+  for (const hub of [[0, 0, 50], [10, -20, 3], [1, 1, 90]] as Point[]) {
+    const frame = needleFrame([5, 6, 7], [5 + hub[0], 6 + hub[1], 7 + hub[2]]);
+    const up = sub(apply(frame, [0, 0, 10]), [5, 6, 7]);
+    hub.forEach((value, k) => near(up[k]!, (10 * value) / length(hub)));
+    near(length(sub(apply(frame, [3, 4, 0]), [5, 6, 7])), 5);
+  }
+});
+
+test("the tip carries the needle, the hub turns it about the tip", () => {
+  const start = { instrument: "x", tip_mm: [0, 0, 0] as Point, towards_hub_mm: [0, 80, 0] as Point };
+  const carried = moved(start, "tip", [1, 2, 3]);
+  assert.deepEqual(carried.tip_mm, [1, 2, 3]);
+  assert.deepEqual(carried.towards_hub_mm, [1, 82, 3]);
+  const turned = moved(start, "hub", [30, 0, 0]);
+  assert.deepEqual(turned.tip_mm, [0, 0, 0]);
+  needleOf(turned).hub.forEach((value, k) => near(value, [45, 0, 0][k]!));
+  const stayed = moved(start, "hub", [0, 0.1, 0]);
+  needleOf(stayed).hub.forEach((value, k) => near(value, [0, 45, 0][k]!));
+});
+
+/** Distance from the origin on a graded grid, as minus the distance so that inside is above. */
+function ball(): Field {
+  const axis = Float64Array.from([-30, -20, -14, -10, -7, -5, -3, -1.5, 0, 1.5, 3, 5, 7, 10, 14, 20, 30]);
+  const n = axis.length;
+  const values = new Float32Array(n ** 3);
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) values[(i * n + j) * n + k] = 100 * axis[i]! + 10 * axis[j]! + axis[k]!;
+  return { axes: [axis, axis, axis], values, unit: "", description: "", levels: [], lesionLevel: 0, lesionLabel: "" };
+}
+
+test("sampling is exact where the field is linear, x slowest, and says nothing outside", () => {
+  const field = ball();
+  for (const [x, y, z] of [[0, 0, 0], [1.2, -8.3, 17], [-29, 29, 4.4]] as Point[]) near(sample(field, x, y, z), 100 * x + 10 * y + z, 1e-3);
+  assert.ok(Number.isNaN(sample(field, 31, 0, 0)));
+});
+
+test("the contour of a sphere has the sphere's radius, wherever the needle lies", () => {
+  const field = ball();
+  const [axis] = field.axes;
+  const n = axis.length;
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) field.values[(i * n + j) * n + k] = -Math.hypot(axis[i]!, axis[j]!, axis[k]!);
+  const frame = needleFrame([40, -12, 9], [60, 30, 50]);
+  const cut: Cut = { centre: [38, -10, 9], right: [1, 0, 0], down: [0, 1, 0], step: 1, columns: 100, rows: 100 };
+  const pieces = contour(rasterise(field, frame, cut, 20, 0.5), -8);
+  assert.ok(pieces.length > 200);
+  let total = 0;
+  for (let p = 0; p < pieces.length; p += 2) {
+    const radius = Math.hypot(pieces[p]! - 2, pieces[p + 1]! + 2);
+    assert.ok(Math.abs(radius - 8) < 0.6, `radius ${radius}`);
+    total += radius;
+  }
+  near(total / (pieces.length / 2), 8, 0.25);
+});
+
+test("a cut shows each voxel where its place in the patient is", () => {
+  const head = { shape: [4, 3, 2] as Point, affine: [[0, -2, 0, 10], [3, 0, 0, 20], [0, 0, 5, -30], [0, 0, 0, 1]], dtype: "int16", window: [50, 100] as [number, number] };
+  const voxels = Int16Array.from({ length: 24 }, (_, k) => 10 * (k % 10));
+  const volume = new Volume(head, voxels);
+  const target = new Uint8ClampedArray(4);
+  for (let i = 0; i < 4; i++) for (let j = 0; j < 3; j++) for (let k = 0; k < 2; k++) {
+    const centre = apply(volume.toLps, [i, j, k]);
+    paintCut(volume, { centre, right: [1, 0, 0], down: [0, 1, 0], step: 1, columns: 1, rows: 1 }, [50, 100], target);
+    const stored = voxels[i + 4 * (j + 3 * k)]!;
+    assert.equal(target[0], Math.min(255, Math.floor(2.55 * stored)), `voxel ${i} ${j} ${k}`);
+    assert.equal(volume.valueAt(centre), stored);
+  }
+  paintCut(volume, { centre: [100, 100, 100], right: [1, 0, 0], down: [0, 1, 0], step: 1, columns: 1, rows: 1 }, [50, 100], target);
+  assert.deepEqual([...target], [0, 0, 0, 255]);
+});
+
+test("a point on the central ray falls in the middle of the detector, twice as far falls half as far out", () => {
+  const carm = { source_mm: [0, -600, 0] as Point, detector_mm: [0, 400, 0] as Point, right: [1, 0, 0] as Point, down: [0, 0, -1] as Point, pixel_mm: 0.5, columns: 401, rows: 401 };
+  assert.deepEqual(onDetector(carm, [0, 0, 0]), [200, 200]);
+  const [column, row] = onDetector(carm, [30, 0, 12])!;
+  near(column, 200 + (30 * (1000 / 600)) / 0.5, 1e-9);
+  near(row, 200 - (12 * (1000 / 600)) / 0.5, 1e-9);
+  assert.equal(onDetector(carm, [0, -700, 0]), null);
+});
+
+const base = { id: "a", patient: { id: "p" }, title: "one", complaint: "x", allergies: null } as unknown as Case;
+
+test("a merge takes what only one side changed and asks about the rest", () => {
+  const mine = { ...base, title: "mine", complaint: "mine" } as Case;
+  const theirs = { ...base, complaint: "theirs", notes: "new" } as Case;
+  const found = merge(base, mine, theirs);
+  assert.deepEqual([found.mine, found.theirs, found.both], [["title"], ["notes"], ["complaint"]]);
+  assert.equal(found.merged.title, "mine");
+  assert.equal(found.merged.notes, "new");
+});
+
+test("unknown and none are two answers, an absent field and null are one", () => {
+  assert.deepEqual(changedKeys(base, { ...base, allergies: [] } as Case), ["allergies"]);
+  const { allergies: _, ...absent } = base;
+  assert.deepEqual(changedKeys(base, absent as Case), []);
+});
+
+test("labels carry the unit of a field's name", () => {
+  assert.deepEqual(labelOf("set_temperature_c"), { label: "Set temperature", unit: "°C" });
+  assert.deepEqual(labelOf("rate_ml_per_min"), { label: "Rate", unit: "mL/min" });
+  assert.deepEqual(labelOf("mode"), { label: "Mode", unit: "" });
+  assert.deepEqual([figure(-3.26), figure(1234.4), figure(null)], ["−3.3", "1234", "–"]);
+});
+
+test("a schema is resolved through references and alternatives with null", () => {
+  const root = { $defs: { Mode: { enum: ["a", "b"] } } };
+  assert.deepEqual(resolve({ anyOf: [{ $ref: "#/$defs/Mode" }, { type: "null" }] }, root), { schema: { enum: ["a", "b"] }, nullable: true });
+  assert.equal(resolve({ anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "null" }], default: null }, root).schema.exclusiveMinimum, 0);
+});
+
+test("a folder becomes a ZIP that names its files and their sums", async () => {
+  assert.equal(crc32(new TextEncoder().encode("123456789")), 0xcbf43926);
+  const file = new File(["hello"], "a.txt");
+  Object.defineProperty(file, "webkitRelativePath", { value: "folder/ä.txt" });
+  const zip = new Uint8Array(await (await zipFiles([file])).arrayBuffer());
+  process.stdout.write(`ZIP:${Buffer.from(zip).toString("base64")}\n`);
+  assert.deepEqual([...zip.slice(0, 4)], [0x50, 0x4b, 3, 4]);
+});
