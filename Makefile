@@ -50,7 +50,6 @@ verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify
 
 fuzz: $(VENV)/installed-dev
-	$(PIP) "atheris>=3.0"
 	$(BIN)/python fuzz/fuzz_images.py -max_total_time=$(or $(SECONDS),600) -rss_limit_mb=3000
 
 bench: $(VENV)/installed-dev
@@ -59,6 +58,11 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/measure_spread.py --write docs/performance-spread.md
 	$(BIN)/python benchmarks/measure_paths.py
 	$(BIN)/python benchmarks/measure_drr.py
+	$(BIN)/python benchmarks/measure_ultrasound.py
+	$(BIN)/python benchmarks/measure_light.py --plan --page docs/performance-light.md
+	$(BIN)/python benchmarks/measure_cryo.py --write docs/performance-cryo.md
+	$(BIN)/python benchmarks/measure_release.py
+	$(BIN)/python benchmarks/measure_server.py
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of everything that reads an image: a fixed seed and number of inputs; `make fuzz` runs on."""
+"""Coverage-guided fuzzing of everything that reads an image, with a fixed seed; `make fuzz` runs on."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ GROSS_IMBALANCE = 0.05
 """An energy balance worse than this ends the run; worse than one per cent stops approval."""
 LN_FLOOR = -60.0
 """ln Omega below this is shown as this: nothing has happened."""
+NEVER_S = 1e6
+"""Stands for never in ``lesion_time_s``; no treatment lasts so long."""
 
 
 def fields_of_heat(result: Result, heat: Any, heat_text: str) -> dict[str, LabelledField]:
@@ -38,6 +40,20 @@ def fields_of_heat(result: Result, heat: Any, heat_text: str) -> dict[str, Label
         name: LabelledField(name=name, unit=unit, array=np.asarray(array, np.float32), description=text)
         for name, unit, array, text in rows
     }
+
+
+def growth_of(result: Result, criteria: tuple[LesionCriterion, ...]) -> LabelledField:
+    """When each cell first met the first criterion on the highest temperature: how the lesion grew."""
+    from neurolysis.physics.treatment import first_reached_s
+
+    grown = next(one for one in criteria if one.field == "peak_temperature_c")
+    when = first_reached_s(result, grown.threshold)
+    return LabelledField(
+        name="lesion_time_s",
+        unit="s",
+        array=np.where(np.isfinite(when), when, NEVER_S).astype(np.float32),
+        description=f"when {grown.label} is first reached; {NEVER_S:g}: never",
+    )
 
 
 def energy_of(result: Result) -> EnergyBalance:

@@ -11,6 +11,7 @@ from neurolysis.delivery.heat import reactions
 from neurolysis.delivery.heat.measures import (
     energy_of,
     fields_of_heat,
+    growth_of,
     outside_share,
     require_energy,
     size_of,
@@ -125,6 +126,7 @@ def wrap(plan: Plan, protocol: LaserProtocol, prepared: Prepared, members: dict[
     volumes = grid.volumes
     fields = fields_of(members, volumes)
     criteria = criteria_of()
+    fields["lesion_time_s"] = growth_of(members["middle"].result, criteria)
     lesions = tuple(size_of(axes, volumes * 1e9, fields[c.field].array, c, 0.0) for c in criteria)
     time, series = series_of(members)
     energies = {member: energy_of(lit.result) for member, lit in members.items()}

@@ -11,6 +11,7 @@ from neurolysis.delivery.heat import reactions
 from neurolysis.delivery.heat.measures import (
     energy_of,
     fields_of_heat,
+    growth_of,
     outside_share,
     require_energy,
     size_of,
@@ -35,9 +36,6 @@ SERIES_UNITS = {
     "voltage_v": "V",
 }
 
-NEVER_S = 1e6
-"""Stands for never in ``lesion_time_s``; no treatment lasts so long."""
-
 MODEL_ERROR = Quantity(
     value=0.0,
     unit="%",
@@ -55,20 +53,6 @@ MODEL_ERROR = Quantity(
 def fields_of(result: Result, volumes: FloatArray) -> dict[str, LabelledField]:
     """Labelled fields of a run."""
     return fields_of_heat(result, np.asarray(result.state.joule) / volumes, "Joule heat for 1 V")
-
-
-def _growth(result: Result, criteria: tuple[LesionCriterion, ...]) -> LabelledField:
-    """When each cell first met the first criterion on the highest temperature: how the lesion grew."""
-    from neurolysis.physics.treatment import first_reached_s
-
-    grown = next(one for one in criteria if one.field == "peak_temperature_c")
-    when = first_reached_s(result, grown.threshold)
-    return LabelledField(
-        name="lesion_time_s",
-        unit="s",
-        array=np.where(np.isfinite(when), when, NEVER_S).astype(np.float32),
-        description=f"when {grown.label} is first reached; {NEVER_S:g}: never",
-    )
 
 
 def series_of(result: Result) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -101,7 +85,7 @@ def wrap(
         text = "highest over the run, fluid-filled spaces held at body temperature"
         fields[name] = LabelledField(name=name, unit="°C", array=fluid_fixed.state.peak, description=text)
     criteria = lesion_criteria("plan")
-    fields["lesion_time_s"] = _growth(result, criteria)
+    fields["lesion_time_s"] = growth_of(result, criteria)
     tip = plan.placements[0].instrument.active_tip_mm
     lesions = tuple(size_of(axes, volumes * 1e9, fields[c.field].array, c, tip) for c in criteria)
     time, series = series_of(result)
