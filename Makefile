@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 OUT ?= neurolysis-demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint verify fuzz bench docs generated lock clean
+.PHONY: help demo page test lint verify fuzz bench docs generated lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       plan the shipped case and write $(OUT)/report.html, report.pdf, plan.json"
+	@echo "make page       build the workstation's page again after a change of frontend/"
 	@echo "make test       ruff, mypy and pytest"
 	@echo "make verify     the longer verification tests"
 	@echo "make fuzz       ten minutes of fuzzing of everything that reads an image (SECONDS=...)"
@@ -38,13 +39,17 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 demo: $(VENV)/installed
 	$(BIN)/neurolysis demo --out $(OUT)
 
+# A machine's own node comes first; where there is none, the one among the developers' packages.
+page: $(VENV)/installed-dev
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python hatch_build.py
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/python -m pytest -m "not verify"
+test: lint page
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m pytest -m "not verify"
 
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify
