@@ -38,8 +38,22 @@ export function useStore(store: CaseStore): CaseStore {
   return store;
 }
 
-export function useViewer(viewer: ViewerState): ViewerState {
+/** Draw again when the viewer changes; with `pick` only when one of the picked parts is another. */
+export function useViewer(viewer: ViewerState, pick?: (viewer: ViewerState) => readonly unknown[]): ViewerState {
   const [, redraw] = useState(0);
-  useEffect(() => viewer.watch(() => redraw((n) => n + 1)), [viewer]);
+  useEffect(() => {
+    let last = pick?.(viewer) ?? [];
+    return viewer.watch(() => {
+      const now = pick?.(viewer);
+      if (now && now.every((part, k) => part === last[k])) return;
+      last = now ?? [];
+      redraw((n) => n + 1);
+    });
+  }, [viewer]);
   return viewer;
+}
+
+/** The parts that a whole tab depends on; where one looks and where the needle is held are not among them. */
+export function tabParts(viewer: ViewerState): readonly unknown[] {
+  return [viewer.volume, viewer.scene, viewer.preview, viewer.loading, viewer.problem, viewer.previewProblem, viewer.live === null];
 }

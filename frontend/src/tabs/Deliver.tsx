@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
 import type { Json, Placement, PlanRow } from "../model/types.ts";
 import { capital, moment, plain } from "../model/words.ts";
-import { useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
+import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { SchemaForm } from "../parts/SchemaForm.tsx";
 import { Empty, Panel, SelectField, Tag, TextField, useData, waiting } from "../parts/ui.tsx";
 import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
@@ -25,7 +25,7 @@ export interface PlanData {
 
 export function Deliver({ store, viewer, work }: TabProps) {
   useStore(store);
-  useViewer(viewer);
+  useViewer(viewer, tabParts);
   const { catalogue } = useWorld();
   const id = store.loaded.id;
   const plans = useData<PlanRow[]>(casePath(id, "plans"), work.stamp);

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
 import type { Placement, Point } from "../model/types.ts";
 import { capital, figure, percent, plain } from "../model/words.ts";
-import { useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
+import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
 import { CheckField, Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
 import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
@@ -46,7 +46,7 @@ export function activeTipOf(store: TabProps["store"], instruments: { id: string;
 
 export function Localize({ store, viewer, work }: TabProps) {
   useStore(store);
-  useViewer(viewer);
+  useViewer(viewer, tabParts);
   const { catalogue, session } = useWorld();
   const [picking, setPicking] = useState<Landmark | null>(null);
   const [run, setRun] = useState(true);

@@ -86,7 +86,7 @@ export function Plane(props: PlaneProps) {
     element.addEventListener("wheel", wheel, { passive: false });
     return () => { watcher.disconnect(); stop(); element.removeEventListener("wheel", wheel); };
   }, [viewer, name]);
-  useEffect(paint);
+  useEffect(paint, [props.lesion, props.activeTip, viewer.store.mine]);
 
   const step = (count: number) => {
     const along = viewer.volume ? Math.min(...viewer.volume.spacing) : 1;

@@ -75,7 +75,13 @@ export function Space(props: Props) {
     if (!ready) return;
     refresh();
     let waiting = 0;
-    const stop = viewer.watch(() => { waiting ||= requestAnimationFrame(() => { waiting = 0; refresh(); }); });
+    let last = "";
+    const stop = viewer.watch(() => {
+      const now = JSON.stringify([viewer.needles, viewer.live === null, Boolean(viewer.preview)]);
+      if (now === last) return; // a change of slice or window moves nothing here
+      last = now;
+      waiting ||= requestAnimationFrame(() => { waiting = 0; refresh(); });
+    });
     return () => { stop(); cancelAnimationFrame(waiting); };
   }, [ready, viewer, props.lesion, props.activeTip]);
 

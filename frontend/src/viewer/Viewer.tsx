@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 import { casePath, told, upload } from "../model/api.ts";
 import { zipFiles } from "../model/dropped.ts";
 import type { Point } from "../model/types.ts";
-import { useViewer } from "../pages/context.ts";
+import { tabParts, useViewer } from "../pages/context.ts";
 import { Empty, Swatch, Trouble } from "../parts/ui.tsx";
 import { Controls } from "./Controls.tsx";
 import { Plane } from "./Planes.tsx";
@@ -27,7 +27,7 @@ interface Props {
 const NAMES: PlaneName[] = ["axial", "coronal", "sagittal"];
 
 export function Viewer(props: Props) {
-  const viewer = useViewer(props.viewer);
+  const viewer = useViewer(props.viewer, tabParts);
   if (viewer.loading) return <div class="viewer"><p role="status">Reading the image…</p></div>;
   if (viewer.problem) return <Empty title="The image cannot be shown"><p>{viewer.problem}</p></Empty>;
   if (!viewer.volume) {
