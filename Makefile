@@ -67,6 +67,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/measure_light.py --plan --page docs/performance-light.md
 	$(BIN)/python benchmarks/measure_cryo.py --write docs/performance-cryo.md
 	$(BIN)/python benchmarks/measure_release.py
+	$(BIN)/python benchmarks/measure_store.py
 	$(BIN)/python benchmarks/measure_server.py
 
 docs: $(VENV)/installed-dev
