@@ -69,6 +69,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/measure_release.py
 	$(BIN)/python benchmarks/measure_store.py
 	$(BIN)/python benchmarks/measure_server.py
+	$(BIN)/python benchmarks/measure_page.py
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet
