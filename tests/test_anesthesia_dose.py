@@ -114,7 +114,7 @@ def test_agents_and_earlier_doses_add_up() -> None:
         ({"weight_date": date(2026, 7, 1)}, "a weight, measured within 90 days"),
         ({"weight_date": date(2026, 12, 1)}, "a weight, measured within 90 days"),
         ({"weight_date": None}, "the date of the weight"),
-        ({"height_cm": None}, "height and sex, for the ideal weight"),
+        ({"height_cm": None}, "height and sex of an adult, for the ideal weight"),
         ({"age": None}, "age"),
         ({"conditions": {**HEALTHY, "liver_disease": None}}, "liver disease"),
         ({"sex": "female", "pregnant": None}, "pregnancy"),
@@ -223,3 +223,13 @@ def test_a_bad_table_is_refused(tmp_path: Any) -> None:
         with pytest.raises(InputError, match=says):
             read_table(text)
     assert agent("lidocaine").minutes("onset", epinephrine=False) == (10, 20)
+
+
+def test_a_body_that_no_adult_has_is_never_green() -> None:
+    """A height slip (50 cm) gives no ideal weight; nothing is predicted for 28 kg or 260 kg."""
+    assert usable_weight(person(height_cm=50), ON)[2] == ("height and sex of an adult, for the ideal weight",)
+    for weight in (28, 260):
+        found = check_session([injection()], person(weight_kg=weight, height_cm=None), ON)
+        assert found.answer == "cannot say"
+        assert any(f"plasma kinetics for {weight} kg" in need for need in found.needs)
+        assert found.levels == ()

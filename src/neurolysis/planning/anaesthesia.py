@@ -41,6 +41,7 @@ def prepare_case(
         evidence_version=evidence_version(),
         target_group=case.target.nerve if case.target else "",
         neurolytic=_neurolytic(case),
+        mixed_in=_mixed_in(case),
     )
 
 
@@ -51,14 +52,19 @@ def anaesthesia_notices(case: Case, scene: Scene, placements: tuple[Placement, .
         yield Notice(severity="warn", code="anaesthesia.missing", text=text)
         return
     if case.evaluated is None:
-        text = "The case has no day (evaluated): doses cannot be held against a weight of that day."
+        text = "The case has no day (evaluated): doses cannot be held against a weight or an age of that day."
         yield Notice(severity="warn", code="anaesthesia.no_day", text=text)
-        return
-    found = prepare_case(case, case.evaluated, scene=scene, placements=placements)
+    day, judged = (case.evaluated, case) if case.evaluated else (date.max, _undated(case))
+    found = prepare_case(judged, day, scene=scene, placements=placements)
     yield from (notice for notice in found.notices if notice.severity == "stop")
     if found.answer == "cannot say":
         text = f"Anaesthesia cannot be judged: needs {'; '.join(found.needs)}."
         yield Notice(severity="warn", code="anaesthesia.cannot_say", text=text)
+
+
+def _undated(case: Case) -> Case:
+    """The case without what a day is needed for: limits in mg still hold, those per kg cannot be said."""
+    return case.replace(patient=case.patient.replace(weight_date=None, birth_year=None))
 
 
 def anaesthesia_text(case: Case) -> str:
@@ -140,3 +146,9 @@ def _stated(case: Case, name: str) -> bool | None:
 def _neurolytic(case: Case) -> bool:
     protocol = case.treatment.protocol if case.treatment else {}
     return protocol.get("agent") is not None
+
+
+def _mixed_in(case: Case) -> str:
+    """What the treatment mixes into its agent, as written; empty where it mixes nothing in."""
+    protocol = case.treatment.protocol if case.treatment else {}
+    return str(protocol.get("admixture") or "") if protocol.get("admixture_ml") else ""
