@@ -444,3 +444,19 @@ def test_a_dose_stops_the_plan_with_and_without_a_day() -> None:
         found = tuple(anaesthesia_notices(told.replace(evaluated=day), block(), ()))
         assert {"dose.cap", "dose.over"} <= codes(found, "stop")
         assert ("anaesthesia.no_day" in codes(found, "warn")) == (day is None)
+
+
+def test_the_plan_says_sedation_fasting_and_escort() -> None:
+    """All three stand in the plan's own words, also where the case is silent."""
+    from neurolysis.app.cases import load_case
+    from neurolysis.app.demo import demo_case
+    from neurolysis.case import Anaesthesia
+    from neurolysis.planning.anaesthesia import anaesthesia_text
+
+    case, _ = load_case(demo_case("celiac"))
+    silent = anaesthesia_text(case.replace(anaesthesia=Anaesthesia()))
+    assert "Sedation: not said; fasting: not said; escort: not said" in silent
+    told = Anaesthesia(sedation="moderate", fasting_confirmed=True, escort_arranged=False)
+    assert "Sedation: moderate; fasting: confirmed; escort: no" in anaesthesia_text(
+        case.replace(anaesthesia=told)
+    )

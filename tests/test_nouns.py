@@ -242,8 +242,8 @@ def test_an_error_deep_inside_names_the_whole_path() -> None:
         in text
     )
     assert (
-        "field 'patient.height_cm': Input should be less than or equal to 250 (found: 400; allowed: above 30, up to 250)"
-        in text
+        "field 'patient.height_cm': Input should be less than or equal to 250 "
+        "(found: 400; allowed: above 30, up to 250)" in text
     )
 
 

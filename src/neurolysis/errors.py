@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One wrong field of checked data: its path, what is wrong, what was found, what is allowed (or empty)."""
+    """One wrong field of checked data: its path, the problem, what was found, what is allowed (or empty)."""
 
     path: tuple[str | int, ...]
     problem: str

@@ -244,7 +244,7 @@ def _timing(injection: GivenInjection, start: float | None, lasts: float | None)
 def _motor_test(
     injections: Sequence[GivenInjection], start: float | None
 ) -> Literal["possible", "not reliable", "cannot say"]:
-    """Whether stimulation can still tell a motor nerve: not once the target is numb, nor while it still is."""
+    """Whether stimulation can tell a motor nerve: not once the target is numb, nor while it still is."""
     still = [_still_numb(i) for i in injections if i.purpose == "diagnostic block"]
     if "not reliable" in still:
         return "not reliable"
@@ -255,7 +255,7 @@ def _motor_test(
 
 
 def _still_numb(injection: GivenInjection) -> Literal["possible", "not reliable", "cannot say"]:
-    """What a diagnostic block leaves of a motor test when the session begins: by its longest duration read."""
+    """What a diagnostic block leaves of a motor test as the session begins, by its longest duration."""
     lasts = agent(injection.agent).minutes("duration", epinephrine=bool(injection.epinephrine_mcg_per_ml))
     if lasts is None:
         return "cannot say"

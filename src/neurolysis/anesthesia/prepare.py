@@ -129,7 +129,7 @@ def _allergy(case: Case) -> tuple[Notice, ...]:
 
 
 def _stands_against(item: Agent, allergy: str) -> str | None:
-    """Why an allergy stands against an agent: "" where it names it, else its class; None where it does not."""
+    """Why an allergy stands against an agent: "" where it is named, else its class; None: it does not."""
     text = allergy.casefold()
     if item.named_in(text) or "local anaesthetic" in text or "local anesthetic" in text:
         return ""

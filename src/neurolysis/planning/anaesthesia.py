@@ -68,16 +68,24 @@ def _undated(case: Case) -> Case:
 
 
 def anaesthesia_text(case: Case) -> str:
-    """The planned anaesthesia in one sentence, for the plan and its report."""
-    if case.anaesthesia is None or not case.anaesthesia.injections:
+    """The planned anaesthesia in few sentences, for the plan and its report: doses, sedation, arrangements."""
+    plan = case.anaesthesia
+    if plan is None:
         return "The case plans no local anaesthetic. The clinician decides on local anaesthetic and sedation."
     parts = [
         f"{i.purpose}: {i.agent} {i.mg_per_ml / 10:g} %, {i.volume_ml:g} mL ({i.mg:g} mg)"
-        for i in case.anaesthesia.injections
+        for i in plan.injections
     ]
-    sedation = case.anaesthesia.sedation
-    said = "not said" if sedation is None else sedation
-    return f"{'; '.join(parts)}. Sedation: {said}. Checked by `neurolysis anesthetize`."
+    doses = "; ".join(parts) or "The case plans no local anaesthetic"
+    order = f" Order: {', then '.join(plan.order)}." if plan.order else ""
+    return (
+        f"{doses}.{order} Sedation: {plan.sedation or 'not said'}; fasting: {_said(plan.fasting_confirmed)}; "
+        f"escort: {_said(plan.escort_arranged)}. Checked by `neurolysis anesthetize`."
+    )
+
+
+def _said(answer: bool | None) -> str:
+    return {True: "confirmed", False: "no", None: "not said"}[answer]
 
 
 def needle_length(case: Case, scene: Scene | None, placements: tuple[Placement, ...]) -> Path:

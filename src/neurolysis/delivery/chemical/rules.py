@@ -121,8 +121,8 @@ def intrathecal_position(
         return
     if (still.low or fluid) <= density <= (still.high or fluid):
         text = (
-            f"The agent ({density:.4f} g/mL) is as dense as spinal fluid ({still.low:g} to {still.high:g} g/mL): "
-            "whether it rises or sinks cannot be said."
+            f"The agent ({density:.4f} g/mL) is as dense as spinal fluid "
+            f"({still.low:g} to {still.high:g} g/mL): whether it rises or sinks cannot be said."
         )
         yield Notice(severity="stop", code="intrathecal.density", text=text, overridable=False)
         return
