@@ -274,3 +274,18 @@ def test_the_cards_asked_for_are_there() -> None:
     found = {card.id: card for card in room_cards(70.0, wanted)}
     assert set(found) == always | {"hypotension_celiac", "pneumothorax", "spill_fire"}
     assert "exactly 70 kg" in " ".join(found["last"].doses)
+
+
+def test_pages_and_words_say_why_a_limit_is_lower_and_what_is_arranged() -> None:
+    """An old patient's limits are reduced, with the reason; order, fasting and escort stand on the page."""
+    from neurolysis.app.anesthetize import Anesthetized, anesthetized_text
+    from neurolysis.report.anesthesia_pages import anesthesia_document
+    from neurolysis.report.html import page
+
+    old = case(patient=case().patient.replace(birth_year=1940))
+    step = prepared(old)
+    assert step.dose.applied()[0].name == "age"
+    assert "reduce  Elderly: amides are reduced by 30 % (E2-20" in anesthetized_text(Anesthetized(step, ()))
+    shown = page(anesthesia_document(old, step))
+    for words in ("reduced by 30 %", "stimulation, then anaesthetic, then lesion", "Fasting", "Escort"):
+        assert words in shown

@@ -233,3 +233,25 @@ def test_a_body_that_no_adult_has_is_never_green() -> None:
         assert found.answer == "cannot say"
         assert any(f"plasma kinetics for {weight} kg" in need for need in found.needs)
         assert found.levels == ()
+
+
+def test_every_cap_counts_on_the_lower_of_actual_and_ideal_weight() -> None:
+    """A tall thin patient: the nomogram's ideal weight (75 kg, cut at 70) gives way to the actual 52 kg."""
+    thin = check_session([injection(volume_ml=16, dose_mg=160)], person(weight_kg=52), ON)
+    assert {check.limit_mg for check in thin.caps} == {4.5 * 52, 3 * 52}
+    assert thin.answer == "over a limit"
+    unweighed = check_session([injection()], person(weight_kg=None), ON)
+    assert [check.limit_mg for check in unweighed.caps] == [300, 3 * 70]
+
+
+def test_limits_in_mg_hold_without_a_weight() -> None:
+    """Nothing is known of the patient: 400 mg of plain lidocaine still passes the printed 300 mg."""
+    much = injection(volume_ml=40, dose_mg=400)
+    found = check_session([much], Person(), ON)
+    assert found.answer == "over a limit"
+    assert "dose.cap" in codes(found)
+    assert check_session([injection()], Person(), ON).answer == "cannot say"
+
+
+def test_no_injection_is_no_green_answer() -> None:
+    assert check_session([], person(), ON).answer == "cannot say"

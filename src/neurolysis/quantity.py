@@ -143,6 +143,10 @@ class Quantity(Value):
             raise ValueError(f"value {self.value} outside its own range [{low}, {high}]")
         return self
 
+    def in_words(self) -> str:
+        """Value and unit; a plain number has no unit to show."""
+        return f"{self.value:g}" if self.unit == "1" else f"{self.value:g} {self.unit}"
+
 
 class Timed(Value):
     """One number at one time, seconds from the start of the protocol."""

@@ -59,7 +59,10 @@ class Person(Value):
 
 
 class CapCheck(Value):
-    """One printed cap held against the dose of its agent; ``limit_mg`` None where the weight is missing."""
+    """One printed cap held against the dose of its agent; ``limit_mg`` None where it needs a missing weight.
+
+    A cap of mg and mg per kg has its mg as the limit while the weight is missing: a bound from above.
+    """
 
     agent: str
     who: str
@@ -102,6 +105,10 @@ class SessionDose(Value):
     notices: tuple[Notice, ...]
     needs: tuple[str, ...]
 
+    def applied(self) -> tuple[Modifier, ...]:
+        """The reasons to lower the dose that hold for this patient."""
+        return tuple(item for item in self.modifiers if item.applies)
+
 
 def check_session(injections: Sequence[GivenInjection], person: Person, on: date) -> SessionDose:
     """Hold all injections of a session, planned and earlier, against every limit that was read.
@@ -128,7 +135,11 @@ def check_session(injections: Sequence[GivenInjection], person: Person, on: date
     cap_share = None if any(s is None for s in shares) else float(sum(s for s in shares if s is not None))
     over = any(n.severity == "stop" for n in notices) or (cap_share or 0) > 1 or (toxic or 0) > 1
     answer: Answer = (
-        "over a limit" if over else "cannot say" if needs or cap_share is None else "within every limit"
+        "over a limit"
+        if over
+        else "cannot say"
+        if needs or cap_share is None or not injections
+        else "within every limit"
     )
     if over:
         notices = (*notices, _over(cap_share, toxic))
@@ -222,7 +233,8 @@ def _cap(
     if cap.per_kg is not None:
         kg = weight if cap.weight == "lower" else _nomogram_weight(person, weight)
         words.append(f"{cap.per_kg:g} mg/kg" + (f" of {kg:.1f} kg" if kg else ", weight unknown"))
-        limits = [*limits, cap.per_kg * kg] if kg else []
+        # without a weight the printed mg still hold; what is per kg may only lower them
+        limits = [*limits, cap.per_kg * kg] if kg else limits
     limit = min(limits) if limits else None
     reduced = None if limit is None else limit * factor
     return CapCheck(
@@ -238,12 +250,13 @@ def _cap(
 
 
 def _nomogram_weight(person: Person, weight: float | None) -> float | None:
-    """The nomogram counts on ideal weight, at most 70 kg (E2-19); the lower weight stands in without it."""
-    if person.height_cm is not None:
-        ideal = ideal_weight_kg(person.height_cm, person.sex)
-        if ideal is not None:
-            return min(ideal, IDEAL_MOST_KG)
-    return None if weight is None else min(weight, IDEAL_MOST_KG)
+    """The nomogram counts on ideal weight, at most 70 kg (E2-19), and here never above the lower weight.
+
+    Without a usable weight the ideal one is still a bound from above: a limit passed on it is passed.
+    """
+    ideal = None if person.height_cm is None else ideal_weight_kg(person.height_cm, person.sex)
+    known = [kg for kg in (weight, ideal) if kg is not None]
+    return min(*known, IDEAL_MOST_KG) if known else None
 
 
 def _day(item: Agent, cap: Cap, own: Sequence[GivenInjection]) -> CapCheck:

@@ -52,7 +52,7 @@ def simulate_anesthetic(
         },
         "warnings": _warnings(item, dose_mg, site, epinephrine, weight_kg) + _toxic(item, found),
         "population": found.population,
-        "assumptions": [f"{q.conditions}: {q.value:g} {q.unit} ({q.source})" for q in found.assumptions],
+        "assumptions": [f"{q.conditions}: {q.in_words()} ({q.source})" for q in found.assumptions],
         "notes": list(found.notes),
         "research_use": RESEARCH_USE,
     }

@@ -68,7 +68,7 @@ def _undated(case: Case) -> Case:
 
 
 def anaesthesia_text(case: Case) -> str:
-    """The planned anaesthesia in few sentences, for the plan and its report: doses, sedation, arrangements."""
+    """The planned anaesthesia for the plan and its report: doses, order, sedation, arrangements."""
     plan = case.anaesthesia
     if plan is None:
         return "The case plans no local anaesthetic. The clinician decides on local anaesthetic and sedation."
