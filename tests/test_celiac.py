@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -149,5 +150,5 @@ def test_sources_of_the_quadrants_are_numbered_in_the_report() -> None:
     found = quadrant_coverage(scene, plan, painted("upper left"))
     assert found is not None
     told = found.model_copy(update={"sources": ("inj_deci7", "inj_deci1")})
-    cited = Citations.of(make_result().model_copy(update={"quadrants": told}))
+    cited = Citations.of(replace(make_result(), quadrants=told))
     assert cited.cite("inj_deci1").startswith("[")
