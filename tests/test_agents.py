@@ -185,6 +185,24 @@ def test_intrathecal_phenol_without_a_density_stops() -> None:
     assert "intrathecal.density" in codes(technique(NAME).notices(block(), made), "stop")
 
 
+def test_an_agent_as_dense_as_spinal_fluid_stops() -> None:
+    """Neither rises nor sinks for certain: no place of the roots is right."""
+    for roots in ("uppermost", "lowermost"):
+        made = plan(space="subarachnoid", target_roots=roots, density_g_per_ml=1.0006)
+        assert "intrathecal.density" in codes(technique(NAME).notices(block(), made), "stop")
+
+
+def test_an_intrathecal_injection_ends_in_the_canal() -> None:
+    """Planned there with the outlet elsewhere: a stop; without a canal in the labels: cannot say."""
+    made, scene = plan(space="subarachnoid", target_roots="uppermost"), block()
+    assert "outlet.canal_unknown" in codes(technique(NAME).notices(scene, made), "warn")
+    for low, code in (((0, 0, 0), True), ((12, 12, 12), False)):
+        canal = box(scene, low, tuple(k + 7 for k in low), "spinal canal", "spinal_canal")  # type: ignore[arg-type]
+        found = technique(NAME).notices(scene.model_copy(update={"structures": (canal,)}), made)
+        assert ("outlet.not_in_canal" in codes(found, "stop")) == code
+        assert "outlet.in_canal" not in codes(found)
+
+
 def test_an_outlet_in_a_vessel_always_stops() -> None:
     """A tip in a lumen is a stop that nobody can set aside; in the canal too, unless that is the space."""
     scene = block()
@@ -353,6 +371,35 @@ def test_simulate_refuses_bad_input(bad: dict[str, object]) -> None:
         simulate(NAME, {"agent": "ethanol", "concentration-percent": 95.0, "volume-ml": 1.0, **bad})
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "settings", "where", "allowed"),
+    [
+        (NAME, {"volume-ml": 0.0}, (), "--volume-ml", "above 0, up to 100 mL"),
+        (NAME, {"rate-ml-per-min": -1.0}, (), "--rate-ml-per-min", "above 0, up to 100 mL/min"),
+        (NAME, {"density-g-per-ml": -1.0}, (), "--density-g-per-ml", "above 0.5, below 2 g/mL; 0: not given"),
+        (NAME, {"concentration-percent": 110.0}, (), "--concentration-percent", "50 to 100 % v/v"),
+        (NAME, {}, ("porosity=2",), "--set porosity", "above 0, up to 1"),
+        ("radiofrequency", {"temperature-c": -300.0}, (), "--temperature-c", "above 0, up to 95 °C"),
+    ],
+)
+def test_an_error_names_the_option_and_what_it_may_be(
+    name: str, options: dict[str, object], settings: tuple[str, ...], where: str, allowed: str
+) -> None:
+    """In the words that were typed, whatever the technique's own fields are called."""
+    known = {"agent": "ethanol", "concentration-percent": 95.0, "volume-ml": 1.0} if name == NAME else {}
+    with pytest.raises(InputError) as caught:
+        simulate(name, {**known, **options}, settings)
+    assert (caught.value.where, caught.value.allowed) == (where, allowed)
+    assert caught.value.found is not None
+
+
+def test_every_wrong_option_is_named() -> None:
+    """Two slips, one error that names both."""
+    with pytest.raises(InputError, match=r"--volume-ml: .*--rate-ml-per-min: "):
+        simulate(NAME, {"agent": "ethanol", "concentration-percent": 95.0, "volume-ml": 0.0,
+                        "rate-ml-per-min": 0.0})  # fmt: skip
+
+
 def test_a_property_can_be_set() -> None:
     """``--set`` holds for every member; an unknown name lists what there is."""
     options = {"agent": "ethanol", "concentration-percent": 95.0, "volume-ml": 0.5, "observe-min": 1.0}
@@ -380,3 +427,36 @@ def test_the_anaesthesia_knows_an_agent_is_injected() -> None:
     assert case.treatment is not None
     assert case.treatment.protocol["agent"] == "ethanol"
     list(anaesthesia_notices(case, block(), ()))
+
+
+def test_a_dose_stops_the_plan_with_and_without_a_day() -> None:
+    """Without the day of the case limits per kg cannot be said; those in mg hold all the same."""
+    from neurolysis.app.cases import load_case
+    from neurolysis.app.demo import demo_case
+    from neurolysis.case import GivenInjection
+
+    case, _ = load_case(demo_case("celiac"))
+    assert case.anaesthesia is not None
+    heavy = GivenInjection(agent="lidocaine", concentration_percent=1, volume_ml=60, dose_mg=600,
+                           purpose="track", site="infiltration")  # fmt: skip
+    told = case.replace(anaesthesia=case.anaesthesia.replace(injections=(heavy,)))
+    for day in (case.evaluated, None):
+        found = tuple(anaesthesia_notices(told.replace(evaluated=day), block(), ()))
+        assert {"dose.cap", "dose.over"} <= codes(found, "stop")
+        assert ("anaesthesia.no_day" in codes(found, "warn")) == (day is None)
+
+
+def test_the_plan_says_sedation_fasting_and_escort() -> None:
+    """All three stand in the plan's own words, also where the case is silent."""
+    from neurolysis.app.cases import load_case
+    from neurolysis.app.demo import demo_case
+    from neurolysis.case import Anaesthesia
+    from neurolysis.planning.anaesthesia import anaesthesia_text
+
+    case, _ = load_case(demo_case("celiac"))
+    silent = anaesthesia_text(case.replace(anaesthesia=Anaesthesia()))
+    assert "Sedation: not said; fasting: not said; escort: not said" in silent
+    told = Anaesthesia(sedation="moderate", fasting_confirmed=True, escort_arranged=False)
+    assert "Sedation: moderate; fasting: confirmed; escort: no" in anaesthesia_text(
+        case.replace(anaesthesia=told)
+    )

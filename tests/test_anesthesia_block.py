@@ -228,3 +228,64 @@ def test_an_allergy_to_the_agent_stops() -> None:
 def test_too_much_stops() -> None:
     heavy = case().anaesthesia.replace(injections=(injection("track", 60),))  # type: ignore[union-attr]
     assert prepared(case(anaesthesia=heavy)).answer == "stop"
+
+
+@pytest.mark.parametrize(
+    ("allergy", "stops"),
+    [("Lignocaine", True), ("bupivacaine: rash", True), ("amide anaesthetics", True), ("novocaine", False),
+     ("Nesacaine", False), ("local anesthetic (dentist)", True)],
+)  # fmt: skip
+def test_an_allergy_counts_by_other_names_and_by_class(allergy: str, stops: bool) -> None:
+    """Lidocaine is planned: its other name and another amide stand against it, an ester does not."""
+    found = codes(prepared(case(allergies=(allergy,))).notices)
+    assert ("allergy.anaesthetic" in found) == stops
+
+
+def test_an_anaesthetic_mixed_into_the_agent_must_be_counted() -> None:
+    """What is mixed in is part of the session's dose; contrast is not asked for."""
+    missing = prepared(case(), mixed_in="lidocaine 2 % and contrast")
+    assert missing.answer == "cannot say"
+    assert any("mixed into the agent" in need for need in missing.needs)
+    assert prepared(case(), mixed_in="iodinated contrast").answer == "ready"
+    plan = case().anaesthesia
+    assert plan is not None
+    mixed = plan.replace(injections=(*ALL, injection("with the agent", 1, 30)))
+    counted = prepared(case(anaesthesia=mixed), mixed_in="lidocaine 2 %")
+    assert not any("mixed into the agent" in need for need in counted.needs)
+    assert counted.dose.total_mg == {"lidocaine": 65}
+
+
+def test_a_diagnostic_block_of_the_same_day_spoils_the_motor_test() -> None:
+    """Half an hour ago the nerve is still numb; two days ago it is not; without a duration: cannot say."""
+    track = (injection("skin", 1), injection("track", 4))
+    assert block(track).motor_test == "possible"
+    assert block((*track, injection("diagnostic block", 0.5, -30))).motor_test == "not reliable"
+    assert block((*track, injection("diagnostic block", 0.5, -2880))).motor_test == "possible"
+    unknown = injection("diagnostic block", 0.5, -30, agent="levobupivacaine", concentration_percent=0.5,
+                        dose_mg=2.5)  # fmt: skip
+    assert block((*track, unknown)).motor_test == "cannot say"
+
+
+def test_the_cards_asked_for_are_there() -> None:
+    """Each emergency has its card; those of a place or an agent only where they belong."""
+    always = {"last", "anaphylaxis", "intravascular", "vasovagal"}
+    assert {card.id for card in room_cards(70.0, {})} == always
+    wanted = {"celiac": True, "chest": True, "neurolytic": True}
+    found = {card.id: card for card in room_cards(70.0, wanted)}
+    assert set(found) == always | {"hypotension_celiac", "pneumothorax", "spill_fire"}
+    assert "exactly 70 kg" in " ".join(found["last"].doses)
+
+
+def test_pages_and_words_say_why_a_limit_is_lower_and_what_is_arranged() -> None:
+    """An old patient's limits are reduced, with the reason; order, fasting and escort stand on the page."""
+    from neurolysis.app.anesthetize import Anesthetized, anesthetized_text
+    from neurolysis.report.anesthesia_pages import anesthesia_document
+    from neurolysis.report.html import page
+
+    old = case(patient=case().patient.replace(birth_year=1940))
+    step = prepared(old)
+    assert step.dose.applied()[0].name == "age"
+    assert "reduce  Elderly: amides are reduced by 30 % (E2-20" in anesthetized_text(Anesthetized(step, ()))
+    shown = page(anesthesia_document(old, step))
+    for words in ("reduced by 30 %", "stimulation, then anaesthetic, then lesion", "Fasting", "Escort"):
+        assert words in shown

@@ -114,7 +114,7 @@ def test_agents_and_earlier_doses_add_up() -> None:
         ({"weight_date": date(2026, 7, 1)}, "a weight, measured within 90 days"),
         ({"weight_date": date(2026, 12, 1)}, "a weight, measured within 90 days"),
         ({"weight_date": None}, "the date of the weight"),
-        ({"height_cm": None}, "height and sex, for the ideal weight"),
+        ({"height_cm": None}, "height and sex of an adult, for the ideal weight"),
         ({"age": None}, "age"),
         ({"conditions": {**HEALTHY, "liver_disease": None}}, "liver disease"),
         ({"sex": "female", "pregnant": None}, "pregnancy"),
@@ -223,3 +223,35 @@ def test_a_bad_table_is_refused(tmp_path: Any) -> None:
         with pytest.raises(InputError, match=says):
             read_table(text)
     assert agent("lidocaine").minutes("onset", epinephrine=False) == (10, 20)
+
+
+def test_a_body_that_no_adult_has_is_never_green() -> None:
+    """A height slip (50 cm) gives no ideal weight; nothing is predicted for 28 kg or 260 kg."""
+    assert usable_weight(person(height_cm=50), ON)[2] == ("height and sex of an adult, for the ideal weight",)
+    for weight in (28, 260):
+        found = check_session([injection()], person(weight_kg=weight, height_cm=None), ON)
+        assert found.answer == "cannot say"
+        assert any(f"plasma kinetics for {weight} kg" in need for need in found.needs)
+        assert found.levels == ()
+
+
+def test_every_cap_counts_on_the_lower_of_actual_and_ideal_weight() -> None:
+    """A tall thin patient: the nomogram's ideal weight (75 kg, cut at 70) gives way to the actual 52 kg."""
+    thin = check_session([injection(volume_ml=16, dose_mg=160)], person(weight_kg=52), ON)
+    assert {check.limit_mg for check in thin.caps} == {4.5 * 52, 3 * 52}
+    assert thin.answer == "over a limit"
+    unweighed = check_session([injection()], person(weight_kg=None), ON)
+    assert [check.limit_mg for check in unweighed.caps] == [300, 3 * 70]
+
+
+def test_limits_in_mg_hold_without_a_weight() -> None:
+    """Nothing is known of the patient: 400 mg of plain lidocaine still passes the printed 300 mg."""
+    much = injection(volume_ml=40, dose_mg=400)
+    found = check_session([much], Person(), ON)
+    assert found.answer == "over a limit"
+    assert "dose.cap" in codes(found)
+    assert check_session([injection()], Person(), ON).answer == "cannot say"
+
+
+def test_no_injection_is_no_green_answer() -> None:
+    assert check_session([], person(), ON).answer == "cannot say"

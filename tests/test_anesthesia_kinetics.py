@@ -204,3 +204,14 @@ def test_a_hundred_thousand_patients_have_peaks_in_one_call() -> None:
     height, when = peak(*exponentials(100.0, body, typical_input("ropivacaine", "tap")))
     assert height.shape == when.shape == (100_000,)
     assert time.perf_counter() - began < 60
+
+
+def test_the_nomogram_counts_on_seventy_kilograms_at_most() -> None:
+    """220 mg of lidocaine at 100 kg is within 4.5 mg/kg and 300 mg, and over 3 mg/kg of 70 kg."""
+    heavy = simulate_anesthetic(agent="lidocaine", dose_mg=220, site="infiltration", weight_kg=100)
+    passed = [text for text in heavy["warnings"] if "passes" in text]
+    assert len(passed) == 1
+    assert "3 mg/kg = 210 mg" in passed[0]
+    for wrong in (10.0, 300.0, float("nan")):
+        with pytest.raises(InputError, match="--weight-kg"):
+            simulate_anesthetic(agent="lidocaine", dose_mg=10, site="infiltration", weight_kg=wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -137,3 +138,17 @@ def test_demonstrations_have_names() -> None:
         assert (demo_case(name) / "case.yaml").is_file()
     with pytest.raises(UnknownNameError, match="celiac"):
         demo_case("elbow")
+
+
+def test_sources_of_the_quadrants_are_numbered_in_the_report() -> None:
+    """No bare id stands where a reader expects a number."""
+    from neurolysis.report.citations import Citations
+
+    from .report_sample import make_result
+
+    _, _, scene, plan = prepared()
+    found = quadrant_coverage(scene, plan, painted("upper left"))
+    assert found is not None
+    told = found.model_copy(update={"sources": ("inj_deci7", "inj_deci1")})
+    cited = Citations.of(replace(make_result(), quadrants=told))
+    assert cited.cite("inj_deci1").startswith("[")

@@ -237,8 +237,14 @@ def test_an_error_deep_inside_names_the_whole_path() -> None:
     with pytest.raises(InputError) as caught:
         parse(Case, data, "case.yaml")
     text = str(caught.value)
-    assert "field 'patient.weight_kg': Input should be greater than 0 (found: -5)" in text
-    assert "field 'patient.height_cm': Input should be less than or equal to 250 (found: 400)" in text
+    assert (
+        "field 'patient.weight_kg': Input should be greater than 0 (found: -5; allowed: above 0, up to 400)"
+        in text
+    )
+    assert (
+        "field 'patient.height_cm': Input should be less than or equal to 250 "
+        "(found: 400; allowed: above 30, up to 250)" in text
+    )
 
 
 def _number_fields(value: Value) -> list[str]:

@@ -279,7 +279,7 @@ class Treatment(Value):
         default=None, description="how the patient lies during delivery; an image may show another position"
     )
     position_tilt_deg: float = Field(default=0.0, ge=-90, le=90, description="head up of the table, degrees")
-    declared_approach: str = Field(default="", description="a named approach, for instance trans-aortic")
+    declared_approach: str = Field(default="", description="a named approach: trans-aortic or intrathecal")
 
 
 class GivenLandmark(Value):

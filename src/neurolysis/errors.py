@@ -7,6 +7,17 @@ command line (documented in ``docs/command-line.md``), so a door never has to gu
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One wrong field of checked data: its path, the problem, what was found, what is allowed (or empty)."""
+
+    path: tuple[str | int, ...]
+    problem: str
+    found: object
+    allowed: str
 
 
 class NeurolysisError(Exception):
@@ -17,9 +28,13 @@ class NeurolysisError(Exception):
         where: file, field or place in the anatomy; empty when the problem says it.
         found: the offending value as the user gave it.
         allowed: the valid values or range.
+
+    Attributes:
+        fields: every wrong field, where checked data had some; a door may say them in its own words.
     """
 
     exit_code = 1
+    fields: tuple[FieldProblem, ...] = ()
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from neurolysis.errors import InputError
+from neurolysis.errors import FieldProblem, InputError
 
 Basis = Literal["sourced", "computed", "assumption", "site"]
 """Where a number comes from: read in a source, computed from sourced numbers, a visible assumption
@@ -58,20 +58,41 @@ def parse(model: type[V], data: Any, where: str) -> V:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(_explain(error, model), where=where) from error
+        fields = tuple(_problem(item, model) for item in error.errors())
+        found = InputError("; ".join(map(_in_words, fields)), where=where)
+        found.fields = fields
+        raise found from error
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
-    lines = []
-    for item in error.errors():
-        field = ".".join(str(part) for part in item["loc"]) or "(top level)"
-        text = f"field '{field}': {item['msg']}"
-        if item["type"] == "extra_forbidden":
-            text += f" (allowed here: {', '.join(_allowed_fields(model, item['loc'][:-1]))})"
-        elif item["type"] != "missing":
-            text += f" (found: {_short(item['input'])})"
-        lines.append(text)
-    return "; ".join(lines)
+def _problem(item: Any, model: type[BaseModel]) -> FieldProblem:
+    path, kind = tuple(item["loc"]), item["type"]
+    if kind == "extra_forbidden":
+        allowed = ", ".join(_allowed_fields(model, path[:-1]))
+        return FieldProblem(path, item["msg"], None, allowed)
+    found = None if kind == "missing" else item["input"]
+    return FieldProblem(path, item["msg"], found, _range_text(model, path))
+
+
+def _in_words(field: FieldProblem) -> str:
+    name = ".".join(str(part) for part in field.path) or "(top level)"
+    parts = [] if field.found is None else [f"found: {_short(field.found)}"]
+    if field.allowed:
+        parts.append(f"allowed{'' if parts else ' here'}: {field.allowed}")
+    return f"field '{name}': {field.problem}" + (f" ({'; '.join(parts)})" if parts else "")
+
+
+BOUNDS = (("gt", "above"), ("ge", "from"), ("lt", "below"), ("le", "up to"))
+
+
+def _range_text(model: Any, path: Sequence[str | int]) -> str:
+    """The bounds of a number's field in words ("above 0, up to 60"); empty where it has none."""
+    bounds: Sequence[Any] = ()
+    for part in path:
+        info = getattr(model, "model_fields", {}).get(part) if isinstance(part, str) else None
+        if info is not None:
+            model, bounds = _model_of(info.annotation), info.metadata
+    said = ((word, getattr(bound, name, None)) for bound in bounds for name, word in BOUNDS)
+    return ", ".join(f"{word} {value:g}" for word, value in said if isinstance(value, (int, float)))
 
 
 def _short(found: object) -> str:
@@ -121,6 +142,10 @@ class Quantity(Value):
         if not low <= self.value <= high:
             raise ValueError(f"value {self.value} outside its own range [{low}, {high}]")
         return self
+
+    def in_words(self) -> str:
+        """Value and unit; a plain number has no unit to show."""
+        return f"{self.value:g}" if self.unit == "1" else f"{self.value:g} {self.unit}"
 
 
 class Timed(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from neurolysis.quantity import Quantity, Value, parse
 
 DATA = Path(__file__).parent / "data"
 FILE = "agents.yaml"
+IDEAL_MOST_KG = 70.0
+"""The nomogram counts on ideal weight, at most this (E2-19)."""
 
 
 class Cap(Value):
@@ -62,6 +65,7 @@ class Agent(Value):
 
     id: str
     title: str
+    other_names: tuple[str, ...] = ()
     kind: Literal["amide", "ester"] = Field(alias="class")
     binding: str | None = None
     free_fraction: FreeFraction | None = None
@@ -73,6 +77,11 @@ class Agent(Value):
     caps: tuple[Cap, ...] = Field(min_length=1)
     toxic_total: tuple[str, ...] = ()
     toxic_free: tuple[str, ...] = ()
+
+    def named_in(self, text: str) -> bool:
+        """Whether a text names the agent, by any of its names, as a word of its own."""
+        names = "|".join(map(re.escape, (self.id, *self.other_names)))
+        return re.search(rf"\b({names})\b", text, re.IGNORECASE) is not None
 
     def unbound(self) -> Quantity | None:
         """Free share of the drug in plasma, 0 to 1; None where no binding was read."""

@@ -244,11 +244,22 @@ def _timing(injection: GivenInjection, start: float | None, lasts: float | None)
 def _motor_test(
     injections: Sequence[GivenInjection], start: float | None
 ) -> Literal["possible", "not reliable", "cannot say"]:
-    """Whether stimulation can still tell a motor nerve: not once the target is numb."""
+    """Whether stimulation can tell a motor nerve: not once the target is numb, nor while it still is."""
+    still = [_still_numb(i) for i in injections if i.purpose == "diagnostic block"]
+    if "not reliable" in still:
+        return "not reliable"
     at_target = [i for i in injections if i.purpose in ("target", "with the agent")]
-    if not at_target:
-        return "possible"
-    return "cannot say" if start is None else "not reliable"
+    if at_target and start is not None:
+        return "not reliable"
+    return "cannot say" if at_target or "cannot say" in still else "possible"
+
+
+def _still_numb(injection: GivenInjection) -> Literal["possible", "not reliable", "cannot say"]:
+    """What a diagnostic block leaves of a motor test as the session begins, by its longest duration."""
+    lasts = agent(injection.agent).minutes("duration", epinephrine=bool(injection.epinephrine_mcg_per_ml))
+    if lasts is None:
+        return "cannot say"
+    return "not reliable" if injection.minutes + lasts[1] > 0 else "possible"
 
 
 def _notices(track: TrackBlock, nerve: NerveBlock, times: Sequence[Timing]) -> Iterator[Notice]:

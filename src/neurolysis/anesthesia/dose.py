@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from neurolysis.anesthesia.absorption import dispositions, site
-from neurolysis.anesthesia.agents import DATA, Agent, Cap, agent
-from neurolysis.anesthesia.population import Dose, Levels, levels, population
+from neurolysis.anesthesia.agents import DATA, IDEAL_MOST_KG, Agent, Cap, agent
+from neurolysis.anesthesia.population import HEAVIEST_KG, LIGHTEST_KG, Dose, Levels, adult, levels, population
 from neurolysis.case import GivenInjection, Patient
 from neurolysis.evidence.store import load_yaml, read_value
 from neurolysis.plan import Notice
@@ -59,7 +59,10 @@ class Person(Value):
 
 
 class CapCheck(Value):
-    """One printed cap held against the dose of its agent; ``limit_mg`` None where the weight is missing."""
+    """One printed cap held against the dose of its agent; ``limit_mg`` None where it needs a missing weight.
+
+    A cap of mg and mg per kg has its mg as the limit while the weight is missing: a bound from above.
+    """
 
     agent: str
     who: str
@@ -102,6 +105,10 @@ class SessionDose(Value):
     notices: tuple[Notice, ...]
     needs: tuple[str, ...]
 
+    def applied(self) -> tuple[Modifier, ...]:
+        """The reasons to lower the dose that hold for this patient."""
+        return tuple(item for item in self.modifiers if item.applies)
+
 
 def check_session(injections: Sequence[GivenInjection], person: Person, on: date) -> SessionDose:
     """Hold all injections of a session, planned and earlier, against every limit that was read.
@@ -122,11 +129,17 @@ def check_session(injections: Sequence[GivenInjection], person: Person, on: date
     found = tuple(_levels(injections, names, weight))
     toxic, toxic_text, unjudged = _toxicity(found)
     notices = (*_notices(injections, caps, modifiers), *_mix_notice(names))
+    if weight is not None and not adult(weight):
+        unjudged = (f"plasma kinetics for {weight:g} kg ({LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg can be said)",)
     needs = (*missing, *_needs(injections, person, names, modifiers), *unjudged)
     cap_share = None if any(s is None for s in shares) else float(sum(s for s in shares if s is not None))
     over = any(n.severity == "stop" for n in notices) or (cap_share or 0) > 1 or (toxic or 0) > 1
     answer: Answer = (
-        "over a limit" if over else "cannot say" if needs or cap_share is None else "within every limit"
+        "over a limit"
+        if over
+        else "cannot say"
+        if needs or cap_share is None or not injections
+        else "within every limit"
     )
     if over:
         notices = (*notices, _over(cap_share, toxic))
@@ -150,11 +163,15 @@ def check_session(injections: Sequence[GivenInjection], person: Person, on: date
 
 
 def ideal_weight_kg(height_cm: float, sex: str) -> float | None:
-    """Ideal body weight by the formula of the rules' data; None where the sex gives no formula."""
+    """Ideal body weight by the formula of the rules' data.
+
+    None where the sex gives no formula, or where the formula leaves the weights of adults (a height slip).
+    """
     row = _rules()["ideal_weight"].get(sex)
     if row is None:
         return None
-    return float(row["base_kg"] + row["per_cm_kg"] * (height_cm - row["from_cm"]))
+    found = float(row["base_kg"] + row["per_cm_kg"] * (height_cm - row["from_cm"]))
+    return found if adult(found) else None
 
 
 def usable_weight(person: Person, on: date) -> tuple[float | None, str, tuple[str, ...]]:
@@ -168,8 +185,8 @@ def usable_weight(person: Person, on: date) -> tuple[float | None, str, tuple[st
         return None, f"the weight is of {person.weight_date}", ("a weight, measured within 90 days",)
     ideal = None if person.height_cm is None else ideal_weight_kg(person.height_cm, person.sex)
     if ideal is None:
-        text = f"actual weight {person.weight_kg:g} kg; no ideal weight (needs height and sex)"
-        return person.weight_kg, text, ("height and sex, for the ideal weight",)
+        text = f"actual weight {person.weight_kg:g} kg; no ideal weight (needs height and sex of an adult)"
+        return person.weight_kg, text, ("height and sex of an adult, for the ideal weight",)
     lower = min(person.weight_kg, ideal)
     return (
         lower,
@@ -216,7 +233,8 @@ def _cap(
     if cap.per_kg is not None:
         kg = weight if cap.weight == "lower" else _nomogram_weight(person, weight)
         words.append(f"{cap.per_kg:g} mg/kg" + (f" of {kg:.1f} kg" if kg else ", weight unknown"))
-        limits = [*limits, cap.per_kg * kg] if kg else []
+        # without a weight the printed mg still hold; what is per kg may only lower them
+        limits = [*limits, cap.per_kg * kg] if kg else limits
     limit = min(limits) if limits else None
     reduced = None if limit is None else limit * factor
     return CapCheck(
@@ -232,12 +250,13 @@ def _cap(
 
 
 def _nomogram_weight(person: Person, weight: float | None) -> float | None:
-    """The nomogram counts on ideal weight, at most 70 kg (E2-19); the lower weight stands in without it."""
-    if person.height_cm is not None:
-        ideal = ideal_weight_kg(person.height_cm, person.sex)
-        if ideal is not None:
-            return min(ideal, 70.0)
-    return None if weight is None else min(weight, 70.0)
+    """The nomogram counts on ideal weight, at most 70 kg (E2-19), and here never above the lower weight.
+
+    Without a usable weight the ideal one is still a bound from above: a limit passed on it is passed.
+    """
+    ideal = None if person.height_cm is None else ideal_weight_kg(person.height_cm, person.sex)
+    known = [kg for kg in (weight, ideal) if kg is not None]
+    return min(*known, IDEAL_MOST_KG) if known else None
 
 
 def _day(item: Agent, cap: Cap, own: Sequence[GivenInjection]) -> CapCheck:
@@ -293,7 +312,9 @@ def _factor(modifiers: Iterable[Modifier]) -> float:
 def _levels(
     injections: Sequence[GivenInjection], names: Sequence[str], weight: float | None
 ) -> Iterator[Levels]:
-    people = population(weight_kg=weight if weight is not None and weight >= 30 else None)
+    if weight is not None and not adult(weight):
+        return
+    people = population(weight_kg=weight)
     for name in names:
         doses = [
             Dose(

@@ -25,6 +25,8 @@ from neurolysis.quantity import Quantity, Value
 
 SEED = 20240229
 PERCENTILES = (5.0, 50.0, 95.0)
+LIGHTEST_KG, HEAVIEST_KG = 30.0, 250.0
+"""Weights of adults that the model is asked for; nothing was read beyond."""
 
 
 class Spread(Value):
@@ -240,12 +242,23 @@ def _times(starts: Array) -> Array:
     return found
 
 
+def adult(weight_kg: float) -> bool:
+    """Whether the model holds for a weight."""
+    return LIGHTEST_KG <= weight_kg <= HEAVIEST_KG
+
+
+def require_adult(weight_kg: float, where: str = "") -> None:
+    """InputError for a weight that no adult of the model has."""
+    if not adult(weight_kg):
+        allowed = f"{LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg"
+        raise InputError("a weight of an adult", where=where, found=weight_kg, allowed=allowed)
+
+
 def _weights(weight_kg: float | None, patients: int, random: np.random.Generator) -> Array:
     record = population_record()["weight_kg"]
     low, high = record.low or 0.0, record.high or np.inf
     if weight_kg is not None:
-        if not 30 <= weight_kg <= 250:
-            raise InputError("a weight of an adult", found=weight_kg, allowed="30 to 250 kg")
+        require_adult(weight_kg)
         return np.full(patients, float(weight_kg))
     drawn = random.normal(record.value, record.standard_deviation or 0.0, patients)
     return np.clip(drawn, low, high)

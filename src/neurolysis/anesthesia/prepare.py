@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal
 
+from neurolysis.anesthesia.agents import Agent, agent, agents
 from neurolysis.anesthesia.block import Block, Path, TargetNerve, plan_block
 from neurolysis.anesthesia.cards import Card, room_cards
 from neurolysis.anesthesia.dose import Person, SessionDose, check_session
@@ -47,6 +48,7 @@ def prepare(
     evidence_version: str,
     target_group: str = "",
     neurolytic: bool = False,
+    mixed_in: str = "",
 ) -> Step3:
     """The anaesthesia of a case.
 
@@ -55,6 +57,7 @@ def prepare(
         path: needle path from skin to target; nerve: the target.
         conditions: heart_failure, liver_disease, renal_failure, debilitated, as evaluation found them.
         target_group: target of the catalogue, for the cards; neurolytic: an alcohol or phenol is used.
+        mixed_in: what the treatment mixes into its agent; a local anaesthetic in it must be among the doses.
 
     Raises:
         UnknownNameError: an agent or site that is not in the catalogue.
@@ -70,7 +73,7 @@ def prepare(
         lesion_lasts_min=plan.lesion_lasts_min,
     )
     notices = (*_allergy(case), *dose.notices, *order_notices(plan), *block.notices)
-    needs = (*_missing(case), *dose.needs, *order_needs(plan), *block.needs)
+    needs = (*_missing(case), *_uncounted(plan, mixed_in), *dose.needs, *order_needs(plan), *block.needs)
     stopped = any(notice.severity == "stop" for notice in notices)
     return Step3(
         case_id=case.id,
@@ -102,16 +105,37 @@ def _missing(case: Case) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def _uncounted(plan: Anaesthesia, mixed_in: str) -> tuple[str, ...]:
+    """Local anaesthetics mixed into the agent that no planned injection counts."""
+    counted = {i.agent for i in plan.injections if i.purpose == "with the agent"}
+    return tuple(
+        f"the {item.title.lower()} mixed into the agent ('{mixed_in}') as an injection 'with the agent'"
+        for item in agents().values()
+        if item.named_in(mixed_in) and item.id not in counted
+    )
+
+
 def _allergy(case: Case) -> tuple[Notice, ...]:
     """A stop for each planned agent that an allergy names, and for its class."""
     plan = case.anaesthesia or Anaesthesia()
     found = []
     for name in dict.fromkeys(i.agent for i in plan.injections):
         for allergy in case.allergies or ():
-            text = allergy.casefold()
-            if name in text or "local anaesthetic" in text or "local anesthetic" in text:
-                said = f"The case names an allergy to '{allergy}', and {name} is planned."
+            why = _stands_against(agent(name), allergy)
+            if why is not None:
+                said = f"The case names an allergy to '{allergy}', and {name} is planned{why}."
                 found.append(
                     Notice(severity="stop", code="allergy.anaesthetic", text=said, overridable=False)
                 )
     return tuple(found)
+
+
+def _stands_against(item: Agent, allergy: str) -> str | None:
+    """Why an allergy stands against an agent: "" where it is named, else its class; None: it does not."""
+    text = allergy.casefold()
+    if item.named_in(text) or "local anaesthetic" in text or "local anesthetic" in text:
+        return ""
+    others = [other for other in agents().values() if other.kind == item.kind and other.named_in(text)]
+    if others or f"{item.kind} anaesthetic" in text or f"{item.kind} anesthetic" in text:
+        return f", of the same class ({item.kind})"
+    return None

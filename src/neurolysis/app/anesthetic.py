@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from neurolysis.anesthesia.agents import IDEAL_MOST_KG
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.errors import InputError
 
@@ -23,13 +24,15 @@ def simulate_anesthetic(
         InputError: a dose or weight out of range, or no kinetics for this agent at this site.
     """
     from neurolysis.anesthesia.agents import agent as find_agent
-    from neurolysis.anesthesia.population import Dose, levels, population
+    from neurolysis.anesthesia.population import Dose, levels, population, require_adult
 
     item = find_agent(agent)
     if not 0 < dose_mg <= MOST_MG:
         raise InputError(
-            "a dose in mg", where="dose-mg", found=dose_mg, allowed=f"above 0, up to {MOST_MG:g} mg"
+            "a dose in mg", where="--dose-mg", found=dose_mg, allowed=f"above 0, up to {MOST_MG:g} mg"
         )
+    if weight_kg is not None:
+        require_adult(weight_kg, "--weight-kg")
     dose = Dose(agent=agent, site=site, mg=dose_mg, epinephrine=epinephrine)
     found = levels([dose], population(weight_kg=weight_kg))
     free = found.free_cmax_mg_per_l
@@ -49,7 +52,7 @@ def simulate_anesthetic(
         },
         "warnings": _warnings(item, dose_mg, site, epinephrine, weight_kg) + _toxic(item, found),
         "population": found.population,
-        "assumptions": [f"{q.conditions}: {q.value:g} {q.unit} ({q.source})" for q in found.assumptions],
+        "assumptions": [f"{q.conditions}: {q.in_words()} ({q.source})" for q in found.assumptions],
         "notes": list(found.notes),
         "research_use": RESEARCH_USE,
     }
@@ -65,6 +68,8 @@ def _warnings(item: Any, dose_mg: float, site: str, epinephrine: bool, weight_kg
             continue
         kg = weight_kg or 70.0
         assumed = "" if weight_kg else " (weight not given, 70 kg taken)"
+        if cap.weight == "ideal" and kg > IDEAL_MOST_KG:
+            kg, assumed = IDEAL_MOST_KG, f" (counts on ideal weight, at most {IDEAL_MOST_KG:g} kg)"
         if cap.per_kg is not None and dose_mg > cap.per_kg * kg:
             words.append(
                 f"{dose_mg:g} mg passes {cap.per_kg:g} mg/kg = {cap.per_kg * kg:g} mg{assumed}: {cap.who}"

@@ -95,11 +95,13 @@ def anesthetized_text(found: Anesthetized) -> str:
 
 
 def _lines(step: Step3) -> Iterator[str]:
-    share = "unknown" if step.dose.cap_share is None else f"{step.dose.cap_share:.0%}"
+    share = "unknown share" if step.dose.cap_share is None else f"{step.dose.cap_share:.0%}"
     yield f"Anaesthesia: {step.answer}. Dose {step.dose.answer}: {share} of the lowest caps."
     yield f"  weight  {step.dose.weight_text}"
     for name, mg in step.dose.total_mg.items():
         yield f"  {name}  {mg:g} mg"
+    for item in step.dose.applied():
+        yield f"  reduce  {item.text}"
     for check in step.dose.caps:
         mark = "governs" if check.governs else "       "
         limit = "unknown" if check.reduced_mg is None else f"{check.reduced_mg:.4g} mg"

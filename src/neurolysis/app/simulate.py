@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurolysis.app.files import read_json
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.delivery.technique import Bench, Option, Progress, Technique, silent, simulable, technique
-from neurolysis.errors import InputError, UnknownNameError
+from neurolysis.errors import FieldProblem, InputError, UnknownNameError
 
 
 def simulate(
@@ -39,7 +39,12 @@ def simulate(
     item = simulable(name)
     overrides = read_settings(settings)
     complete = complete_values(item, values)
-    found = item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
+    try:
+        found = item.simulate({**complete, "axisymmetric": axisymmetric}, overrides, progress)
+    except InputError as error:
+        if not error.fields:
+            raise
+        raise _as_typed(item, overrides, error.fields) from error
     return {**found, "research_use": RESEARCH_USE}
 
 
@@ -90,6 +95,35 @@ def _require_choice(option: Option, value: object) -> None:
 def flag(option: Option) -> str:
     """The option as it is typed: ``tip_mm`` is ``--tip-mm``."""
     return "--" + option.name.replace("_", "-")
+
+
+def _as_typed(
+    item: Technique | Bench, overrides: Mapping[str, str], fields: Sequence[FieldProblem]
+) -> InputError:
+    """Wrong fields of a bench case in the words of the command: its options, what was typed, what may be."""
+    named = [(_typed_as(item, overrides, field), field) for field in fields]
+    if len(named) == 1:
+        (where, field), unit = named[0], ""
+        if where.startswith("--") and field.allowed:
+            unit = next((f" {o.unit}" for o in item.options if flag(o) == where and o.unit), "")
+        return InputError(field.problem, where=where, found=field.found, allowed=f"{field.allowed}{unit}")
+    words = (
+        f"{where}: {field.problem} (found: {field.found}"
+        + (f"; allowed: {field.allowed})" if field.allowed else ")")
+        for where, field in named
+    )
+    return InputError("; ".join(words), where=f"simulate {item.name}")
+
+
+def _typed_as(item: Technique | Bench, overrides: Mapping[str, str], field: FieldProblem) -> str:
+    """The option or the ``--set`` that a field came from; its path where neither has its name."""
+    options = {option.name.replace("-", "_"): flag(option) for option in item.options}
+    changed = {name.rsplit(".", 1)[-1]: f"--set {name}" for name in overrides}
+    words = [part for part in field.path if isinstance(part, str)]
+    known = [table[word] for word in reversed(words) for table in (changed, options) if word in table]
+    # a bench case may say more than its option: set_temperature_c for --temperature-c
+    known += [options[name] for word in reversed(words) for name in options if word.endswith(f"_{name}")]
+    return known[0] if known else f"simulate {item.name}, {'.'.join(map(str, field.path)) or 'its options'}"
 
 
 def read_settings(settings: Iterable[str]) -> dict[str, str]:

@@ -43,7 +43,8 @@ def check_limit(
     reasons = []
     for name, other in (what_if or {}).items():
         if _rank(verdict(limit, other)) > _rank(verdict(limit, value)):
-            reasons.append(f"{name}: {other:.1f} {limit.unit}, which would be '{verdict(limit, other)}'")
+            unit = "" if limit.unit == "1" else f" {limit.unit}"
+            reasons.append(f"{name}: {other:.1f}{unit}, which would be '{verdict(limit, other)}'")
             found = "warn" if found == "ok" else found
     if optimistic and found != "stop":
         reasons.append(optimistic)

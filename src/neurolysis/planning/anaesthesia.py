@@ -41,6 +41,7 @@ def prepare_case(
         evidence_version=evidence_version(),
         target_group=case.target.nerve if case.target else "",
         neurolytic=_neurolytic(case),
+        mixed_in=_mixed_in(case),
     )
 
 
@@ -51,27 +52,40 @@ def anaesthesia_notices(case: Case, scene: Scene, placements: tuple[Placement, .
         yield Notice(severity="warn", code="anaesthesia.missing", text=text)
         return
     if case.evaluated is None:
-        text = "The case has no day (evaluated): doses cannot be held against a weight of that day."
+        text = "The case has no day (evaluated): doses cannot be held against a weight or an age of that day."
         yield Notice(severity="warn", code="anaesthesia.no_day", text=text)
-        return
-    found = prepare_case(case, case.evaluated, scene=scene, placements=placements)
+    day, judged = (case.evaluated, case) if case.evaluated else (date.max, _undated(case))
+    found = prepare_case(judged, day, scene=scene, placements=placements)
     yield from (notice for notice in found.notices if notice.severity == "stop")
     if found.answer == "cannot say":
         text = f"Anaesthesia cannot be judged: needs {'; '.join(found.needs)}."
         yield Notice(severity="warn", code="anaesthesia.cannot_say", text=text)
 
 
+def _undated(case: Case) -> Case:
+    """The case without what a day is needed for: limits in mg still hold, those per kg cannot be said."""
+    return case.replace(patient=case.patient.replace(weight_date=None, birth_year=None))
+
+
 def anaesthesia_text(case: Case) -> str:
-    """The planned anaesthesia in one sentence, for the plan and its report."""
-    if case.anaesthesia is None or not case.anaesthesia.injections:
+    """The planned anaesthesia for the plan and its report: doses, order, sedation, arrangements."""
+    plan = case.anaesthesia
+    if plan is None:
         return "The case plans no local anaesthetic. The clinician decides on local anaesthetic and sedation."
     parts = [
         f"{i.purpose}: {i.agent} {i.mg_per_ml / 10:g} %, {i.volume_ml:g} mL ({i.mg:g} mg)"
-        for i in case.anaesthesia.injections
+        for i in plan.injections
     ]
-    sedation = case.anaesthesia.sedation
-    said = "not said" if sedation is None else sedation
-    return f"{'; '.join(parts)}. Sedation: {said}. Checked by `neurolysis anesthetize`."
+    doses = "; ".join(parts) or "The case plans no local anaesthetic"
+    order = f" Order: {', then '.join(plan.order)}." if plan.order else ""
+    return (
+        f"{doses}.{order} Sedation: {plan.sedation or 'not said'}; fasting: {_said(plan.fasting_confirmed)}; "
+        f"escort: {_said(plan.escort_arranged)}. Checked by `neurolysis anesthetize`."
+    )
+
+
+def _said(answer: bool | None) -> str:
+    return {True: "confirmed", False: "no", None: "not said"}[answer]
 
 
 def needle_length(case: Case, scene: Scene | None, placements: tuple[Placement, ...]) -> Path:
@@ -140,3 +154,9 @@ def _stated(case: Case, name: str) -> bool | None:
 def _neurolytic(case: Case) -> bool:
     protocol = case.treatment.protocol if case.treatment else {}
     return protocol.get("agent") is not None
+
+
+def _mixed_in(case: Case) -> str:
+    """What the treatment mixes into its agent, as written; empty where it mixes nothing in."""
+    protocol = case.treatment.protocol if case.treatment else {}
+    return str(protocol.get("admixture") or "") if protocol.get("admixture_ml") else ""

@@ -30,7 +30,7 @@ CROSSED_ON_THE_WAY = frozenset({"skin", "scar"})
 """Kinds of structure a needle has to pass, or may."""
 INTRAOSSEOUS = frozenset({"intraosseous nerve"})
 """Kinds of target that lie in bone, so that a tip in bone is meant."""
-DECLARED_APPROACHES = {"trans-aortic": "aorta"}
+DECLARED_APPROACHES = {"trans-aortic": "aorta", "intrathecal": "spinal canal"}
 """Approaches that cross a structure on purpose, by the word that its name must hold."""
 UNCERTAIN_REACH_MM = 15.0
 """How far around the bare parts uncertain tissue is counted; most lesions read are smaller."""

@@ -138,9 +138,10 @@ def limit_notices(structure: StructureInjury) -> Iterator[Notice]:
 def _limit_text(check: LimitCheck) -> str:
     limit, value = check.limit, check.value
     bounds = [f"{name} {bound:g}" for name in ("warn", "stop") if (bound := getattr(limit, name)) is not None]
-    found = "unknown" if value is None else f"{value:.1f} {limit.unit}"
+    unit = "" if limit.unit == "1" else f" {limit.unit}"
+    found = "unknown" if value is None else f"{value:.1f}{unit}"
     reasons = [f" {text[0].upper()}{text[1:]}." for text in (check.reason, limit.reason) if text]
-    return f"{_metric(check)} {found} (limit: {', '.join(bounds)} {limit.unit}).{''.join(reasons)}"
+    return f"{_metric(check)} {found} (limit: {', '.join(bounds)}{unit}).{''.join(reasons)}"
 
 
 def _metric(check: LimitCheck) -> str:

@@ -8,7 +8,7 @@ from neurolysis import __version__
 from neurolysis.anesthesia.cards import Card, Step
 from neurolysis.anesthesia.prepare import Step3
 from neurolysis.approval import RESEARCH_USE
-from neurolysis.case import Case
+from neurolysis.case import Anaesthesia, Case
 from neurolysis.evidence.store import ASSUMPTION
 from neurolysis.report.document import (
     Alert,
@@ -52,7 +52,7 @@ def anesthesia_document(case: Case, step: Step3) -> Document:
                 if notice.severity != "info"
             ),
             figure=None,
-            blocks=(_injections(case), _caps(step), *_needs(step)),
+            blocks=(_injections(case), _arranged(case), _caps(step), *_reduced(step), *_needs(step)),
         ),
         sections=(
             Section("block", "What it numbs", tuple(_block(step))),
@@ -100,6 +100,27 @@ def _injections(case: Case) -> Table:
             for i in planned
         ),
     )
+
+
+def _arranged(case: Case) -> Facts:
+    plan = case.anaesthesia or Anaesthesia()
+    said = {True: "yes", False: "no", None: "not said"}
+    return Facts(
+        "Arranged",
+        (
+            ("Order", ", then ".join(plan.order) or "not said"),
+            ("Sedation", plan.sedation or "not said"),
+            ("Fasting", said[plan.fasting_confirmed]),
+            ("Escort", said[plan.escort_arranged]),
+            ("Access to a vein", said[plan.intravenous_access]),
+        ),
+    )
+
+
+def _reduced(step: Step3) -> Iterator[Block]:
+    if step.dose.applied():
+        title = "Why limits are lowered (the strongest known reason counts once)"
+        yield Bullets(tuple(item.text for item in step.dose.applied()), title)
 
 
 def _caps(step: Step3) -> Table:
@@ -169,7 +190,7 @@ def _plasma(step: Step3) -> Iterator[Block]:
     if step.dose.toxic_text:
         yield Bullets(step.dose.toxic_text, "Against toxic levels")
     assumed = dict.fromkeys(q for item in step.dose.levels for q in item.assumptions)
-    yield Bullets(tuple(f"{q.conditions}: {q.value:g} {q.unit}. {q.source}" for q in assumed), "Assumptions")
+    yield Bullets(tuple(f"{q.conditions}: {q.in_words()}. {q.source}" for q in assumed), "Assumptions")
 
 
 def _card(card: Card) -> Section:

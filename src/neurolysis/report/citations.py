@@ -42,6 +42,7 @@ class Citations:
         known = sources()
         found = [word for text in _source_texts(parts) for word in ID.findall(text) if word in known]
         found += [name for table in exposure.tables for name in table.sources if name in known]
+        found += [name for name in (result.quadrants.sources if result.quadrants else ()) if name in known]
         return cls({name: k for k, name in enumerate(dict.fromkeys(found), start=1)})
 
     def cite(self, text: str) -> str:

@@ -19,7 +19,7 @@ CHARACTERS = 54
 """Characters on a line beside a sample."""
 LINE = 13.5
 GAP = 7.0
-NEEDLE = "Needle: active tip white, insulated shaft grey"
+NEEDLE = "Needle: active tip white, shaft grey"
 
 
 def legend(result: PlanResult) -> Figure:

@@ -242,6 +242,7 @@ def _source(
             "the outlet of the needle lies in a wall to the injectate (bone, vessel, organ, lung or air)",
             where=f"treatment.placements.{number}.tip_mm",
             found=placement.tip_mm,
+            allowed="an outlet in tissue that fluid can enter",
         )
     cells, counts = np.unique(index[free], axis=0, return_counts=True)
     start = number * protocol.injection_s if protocol.one_after_the_other else 0.0

@@ -63,6 +63,21 @@ def _outlets(scene: Scene, plan: Plan, protocol: ChemicalProtocol) -> Iterator[N
                     severity="stop", code="outlet.in_canal", text=text, source=PROJECT_RULE, overridable=False
                 )
         yield from _intraneural(scene, placement, number)
+        if protocol.space == "subarachnoid":
+            yield from _not_in_the_canal(scene, placement, number)
+
+
+def _not_in_the_canal(scene: Scene, placement: Placement, number: int) -> Iterator[Notice]:
+    """The subarachnoid space is planned: the outlet must lie in the canal, where the image shows it."""
+    canals = [Mask(s.mask) for s in scene.structures if s.kind in CANAL and s.mask is not None]
+    if not canals:
+        text = f"No label shows the spinal canal: whether needle {number} ends in it cannot be said."
+        yield Notice(severity="warn", code="outlet.canal_unknown", text=text, source=PROJECT_RULE)
+    elif not any(canal.contains([placement.tip_mm])[0] for canal in canals):
+        text = f"The subarachnoid space is planned, and the outlet of needle {number} lies outside the canal."
+        yield Notice(
+            severity="stop", code="outlet.not_in_canal", text=text, source=PROJECT_RULE, overridable=False
+        )
 
 
 def _intraneural(scene: Scene, placement: Placement, number: int) -> Iterator[Notice]:
@@ -95,11 +110,19 @@ def intrathecal_position(
 ) -> Iterator[Notice]:
     """The hard rule: a light agent rises, so its target roots lie uppermost; a heavy one sinks."""
     density = density_of(protocol)
-    fluid = still_fluid().density_g_per_ml.value
+    still = still_fluid().density_g_per_ml
+    fluid = still.value
     if density is None:
         text = (
             f"No density of {agent.title.lower()} in {protocol.vehicle} was read: enter density_g_per_ml. "
             "Without it nobody can say whether it rises or sinks."
+        )
+        yield Notice(severity="stop", code="intrathecal.density", text=text, overridable=False)
+        return
+    if (still.low or fluid) <= density <= (still.high or fluid):
+        text = (
+            f"The agent ({density:.4f} g/mL) is as dense as spinal fluid "
+            f"({still.low:g} to {still.high:g} g/mL): whether it rises or sinks cannot be said."
         )
         yield Notice(severity="stop", code="intrathecal.density", text=text, overridable=False)
         return

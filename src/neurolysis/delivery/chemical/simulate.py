@@ -14,6 +14,8 @@ from neurolysis.quantity import Value, parse
 
 TISSUES = ("fat", "muscle", "planes")
 MM = 1e-3
+LIGHTEST, HEAVIEST = 0.5, 2.0
+"""Densities, g/mL, between which a solution's is taken for no slip; those of the protocol."""
 
 
 class InjectionBench(Value):
@@ -103,6 +105,13 @@ def bench_of(options: Mapping[str, Any], changes: Mapping[str, str], member: str
     strength = 1.0 if solution.vehicle else percent / 100
     light = own.density_g_per_ml.value
     heavy = float(options.get("density-g-per-ml") or 0.0)
+    if heavy and not LIGHTEST < heavy < HEAVIEST:
+        raise InputError(
+            "no solution is as light or as heavy",
+            where="--density-g-per-ml",
+            found=heavy,
+            allowed=f"above {LIGHTEST:g}, below {HEAVIEST:g} g/mL; 0: not given",
+        )
     if not heavy and options.get("gravity"):
         heavy = solution_density_g_per_ml(agent, vehicle, percent)
     flow = tissue_properties(tissue).perfusion_per_s.value if tissue in tissue_names() else 0.0
