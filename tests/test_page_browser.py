@@ -161,7 +161,7 @@ def test_a_dragged_needle_is_previewed_and_let_go_it_is_simulated_through_a_relo
 def test_the_needle_can_be_moved_from_the_keyboard(desk: Desk) -> None:
     case = new_demo(desk.server)
     page = desk.opened(case, "localize")
-    field = page.get_by_label("Tip, Head +")
+    field = page.get_by_label("Tip, head +")
     field.fill("-50")
     page.wait_for_selector(".saving.unsaved")
     page.get_by_role("button", name="Undo").click()

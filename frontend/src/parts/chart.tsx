@@ -34,7 +34,7 @@ interface Props {
 const WIDTH = 640;
 const LEFT = 52;
 const RIGHT = 14;
-const TOP = 12;
+const TOP = 26;
 const BOTTOM = 38;
 export const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 
@@ -91,14 +91,14 @@ export function LineChart(props: Props) {
         {(props.rules ?? []).filter((rule) => rule.value <= y1).map((rule) => (
           <g key={rule.label}>
             <line x1={LEFT} x2={WIDTH - RIGHT} y1={sy(rule.value)} y2={sy(rule.value)} stroke={rule.colour ?? "var(--danger)"} stroke-width="2" stroke-dasharray="6 3" />
-            <text x={WIDTH - RIGHT - 2} y={sy(rule.value) - 4} text-anchor="end">{rule.label}</text>
+            <text x={WIDTH - RIGHT - 2} y={sy(rule.value) - 6} text-anchor="end">{rule.label}</text>
           </g>
         ))}
         {props.marker !== null && props.marker !== undefined && (
           <line x1={sx(props.marker)} x2={sx(props.marker)} y1={TOP} y2={height - BOTTOM} class="axis" stroke-width="2" />
         )}
-        <text x={LEFT} y={height - 4}>{props.xLabel}</text>
-        <text x={WIDTH - RIGHT} y={height - 4} text-anchor="end">{props.yLabel}</text>
+        <text x={(LEFT + WIDTH - RIGHT) / 2} y={height - 5} text-anchor="middle">{props.xLabel}</text>
+        <text x={4} y={12}>{props.yLabel}</text>
       </svg>
       {props.series.length > 1 && (
         <ul class="legend">

@@ -113,7 +113,7 @@ export function TargetPanel({ store }: { store: CaseStore }) {
             <div class="fields">
               <TextField label="Bony level" value={target.bony_level ?? ""} onChange={set("bony_level")} />
               <TextField label="Joint" value={target.joint ?? ""} onChange={set("joint")} />
-              <TextField label="How the level was counted" value={target.level_counted ?? ""} onChange={set("level_counted")} />
+              <div class="wide"><TextField label="How the level was counted" value={target.level_counted ?? ""} onChange={set("level_counted")} /></div>
             </div>
             <YesNo label="Transitional vertebra" value={target.transitional_vertebra} onChange={set("transitional_vertebra")} />
           </>

@@ -18,13 +18,14 @@ Kind = Literal["procedure", "outcome", "consent"]
 def read_procedure(case_id: CaseId, who: Who, store: Records) -> DocumentAnswer:
     """The procedure as given so far; version 0 when nothing is written yet."""
     from neurolysis.app.procedure import check_stored_procedure, room_data
+    from neurolysis.app.view_sources import citations_of
 
     found = _read(store, who, case_id, "procedure")
     try:
-        check = room_data(check_stored_procedure(store, who, case_id))
+        told = room_data(check_stored_procedure(store, who, case_id))
     except ForbiddenError:  # who may not see plans is not told how the procedure stands to one
         return found
-    return found.model_copy(update={"check": check})
+    return found.model_copy(update={"check": {**told, "citations": citations_of(told)}})
 
 
 @router.put("/api/cases/{case_id}/procedure")
