@@ -21,7 +21,7 @@ def test_ids_are_found_wherever_they_stand_and_other_texts_are_left() -> None:
     assert citations_of(data) == {
         "asipp_2020_report": source("asipp_2020_report").citation,
         "F-10": source(reading("F-10").source).citation,
-        row.id: row.source,
+        row.id: source(row.source).citation,
     }
     assert citations_of({"source": "nobody_wrote_this"}) == {}
 

@@ -4,7 +4,7 @@ import type { Injection } from "../model/types.ts";
 import { capital, figure, percent, plain, significant } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
 import { LineChart, type Series } from "../parts/chart.tsx";
-import { Citations, Source } from "../parts/source.tsx";
+import { Citations, Sources } from "../parts/source.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Empty, Notices, NumberField, Panel, SelectField, Swatch, Tag, TextField, useData, waiting, YesNo } from "../parts/ui.tsx";
 import type { Notice } from "../model/types.ts";
@@ -167,7 +167,7 @@ function Results({ data }: { data: Anesthesia }) {
             <caption class="hidden">Limits of the dose</caption>
             <thead><tr><th>Agent, who says so</th><th class="number">Given, mg</th><th class="number">Limit, mg</th><th class="number">Share</th></tr></thead>
             <tbody>{dose.caps.map((one, k) => (
-              <tr key={k}><td>{capital(one.agent)}, {one.who} {one.governs && <Tag kind="strong">governs</Tag>}<div class="small muted">{one.text}</div>{one.sources.map((id) => <div class="small muted" key={id}><Source text={id} /></div>)}</td><td class="number">{significant(one.given_mg)}</td><td class="number">{significant(one.reduced_mg ?? one.limit_mg)}</td><td class="number">{percent(one.share)}</td></tr>
+              <tr key={k}><td>{capital(one.agent)}, {one.who} {one.governs && <Tag kind="strong">governs</Tag>}<div class="small muted">{one.text}</div><Sources ids={one.sources} /></td><td class="number">{significant(one.given_mg)}</td><td class="number">{significant(one.reduced_mg ?? one.limit_mg)}</td><td class="number">{percent(one.share)}</td></tr>
             ))}</tbody>
           </table></div>
           {dose.modifiers.length > 0 && <details><summary>What changes the limit ({dose.modifiers.filter((one) => one.applies).length} apply)</summary><ul class="lines">{dose.modifiers.map((one) => <li key={one.name}>{one.text} {one.applies ? <Tag kind="bad">applies</Tag> : one.applies === null ? <Tag>not known</Tag> : <Tag>does not apply</Tag>}</li>)}</ul></details>}

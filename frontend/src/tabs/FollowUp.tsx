@@ -268,16 +268,17 @@ function Lines(props: { lines: Line[] }) {
 }
 
 function Advice({ data }: { data: Aftercare }) {
+  const dated = data.follow_up.some((one) => one.date_from);
   return (
     <>
       <Panel title="Watch for"><Lines lines={data.watch} /></Panel>
       <Panel title="Instructions for home"><Lines lines={data.instructions} /></Panel>
       <Panel title="Come back at once for"><Lines lines={data.red_flags} /></Panel>
-      <Panel title="Contacts planned">
+      <Panel title="Contacts planned" note={dated ? "" : "Their dates follow once the day of the procedure is written down."}>
         <div class="scroll"><table>
           <caption class="hidden">Contacts planned</caption>
-          <thead><tr><th>When</th><th>What</th></tr></thead>
-          <tbody>{data.follow_up.map((one) => <tr key={one.id}><td>{one.date_from ? `${day(one.date_from)}${one.date_to && one.date_to !== one.date_from ? ` to ${day(one.date_to)}` : ""}` : "not dated"}</td><td><strong>{one.title}</strong>, {one.how}. {one.what}</td></tr>)}</tbody>
+          <thead><tr>{dated && <th>When</th>}<th>What</th></tr></thead>
+          <tbody>{data.follow_up.map((one) => <tr key={one.id}>{dated && <td>{one.date_from ? `${day(one.date_from)}${one.date_to && one.date_to !== one.date_from ? ` to ${day(one.date_to)}` : ""}` : "not dated"}</td>}<td><strong>{one.title}</strong>, {one.how}. {one.what}</td></tr>)}</tbody>
         </table></div>
       </Panel>
       <Panel title="When it comes back">

@@ -45,6 +45,6 @@ def _known() -> Mapping[str, str]:
     from neurolysis.evidence.store import sources
 
     cited = {name: one.citation for name, one in sources().items()}
-    rows = {row.id: row.source for row in evidence_rows()}
+    rows = {row.id: cited[row.source] for row in evidence_rows()}
     read = {name: cited[one.source] for name, one in readings().items()}
     return {**cited, **rows, **read}
