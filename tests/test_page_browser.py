@@ -161,7 +161,7 @@ def test_a_dragged_needle_is_previewed_and_let_go_it_is_simulated_through_a_relo
 def test_the_needle_can_be_moved_from_the_keyboard(desk: Desk) -> None:
     case = new_demo(desk.server)
     page = desk.opened(case, "localize")
-    field = page.get_by_label("Tip, Head +")
+    field = page.get_by_label("Tip, head +")
     field.fill("-50")
     page.wait_for_selector(".saving.unsaved")
     page.get_by_role("button", name="Undo").click()
@@ -172,6 +172,45 @@ def test_the_needle_can_be_moved_from_the_keyboard(desk: Desk) -> None:
     page.keyboard.press("ArrowUp")
     page.wait_for_function("([sel, old]) => document.querySelector(sel).innerText !== old",
                            arg=['[data-plane="axial"] .caption', first])  # fmt: skip
+
+
+def test_a_needle_path_that_is_offered_is_laid_as_the_server_gave_it(desk: Desk) -> None:
+    case = new_demo(desk.server, "celiac")
+    page = desk.opened(case, "localize")
+    use = page.get_by_role("button", name="Use path 2 for needle 1")
+    use.wait_for(timeout=SLOW_MS)
+    page.get_by_label("Simulate when the needle is let go").uncheck()
+    use.click()
+    saved(page)
+    with signed_in(desk.server) as client:
+        paths = client.get(f"/api/cases/{case}/localization").json()["paths"]
+        first, second = client.get(f"/api/cases/{case}").json()["case"]["treatment"]["placements"]
+        before = client.get(f"/api/cases/{case}?version=1").json()["case"]["treatment"]["placements"]
+    offer = paths["search"]["offers"][1]
+    assert first["instrument"] == paths["instrument"]
+    assert first["tip_mm"] == pytest.approx(offer["tip_mm"], abs=0.006)
+    shaft = np.subtract(first["towards_hub_mm"], first["tip_mm"])
+    assert shaft / np.linalg.norm(shaft) == pytest.approx(offer["direction_to_hub"], abs=2e-4)
+    to_skin = np.subtract(offer["entry_mm"], offer["tip_mm"])
+    assert shaft @ to_skin == pytest.approx(np.linalg.norm(shaft) * np.linalg.norm(to_skin), rel=1e-4)
+    assert second == before[1], "the other needle stays"
+
+
+def test_the_room_page_says_what_the_rules_say_of_the_saved_procedure(desk: Desk) -> None:
+    case = new_demo(desk.server)
+    page = desk.opened(case, "procedure")
+    rules = page.get_by_role("region", name="What the rules of the room say")
+    rules.get_by_text("The side was not said at the time-out.").wait_for()
+    page.get_by_role("group", name="Side, as the patient says it").get_by_label("right").check(force=True)
+    page.get_by_role("button", name="Save the procedure").click()
+    rules.get_by_text("The side was not said at the time-out.").wait_for(state="detached")
+    with signed_in(desk.server) as client:
+        check = client.get(f"/api/cases/{case}/procedure").json()["check"]
+    told = [one["text"] for one in check["notices"]]
+    assert any(one["code"].startswith("side.") and one["severity"] == "stop" for one in check["notices"])
+    assert rules.locator(".notice").count() == len(told)
+    for text in told:
+        assert rules.get_by_text(text).count() == 1
 
 
 def test_bone_nerve_and_needle_are_drawn_in_three_dimensions(desk: Desk) -> None:

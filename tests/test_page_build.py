@@ -36,12 +36,16 @@ def hook() -> ModuleType:
     return module
 
 
+BROWSERS_OWN = "releasePointerCapture"
+"""A word of the browser that holds a technique's name by chance."""
+
+
 def test_no_source_of_the_page_names_a_technique() -> None:
     named = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in CODE
         for name in techniques()
-        if re.search(name, path.read_text("utf-8"), re.IGNORECASE)
+        if re.search(name, path.read_text("utf-8").replace(BROWSERS_OWN, ""), re.IGNORECASE)
     ]
     assert named == []
 

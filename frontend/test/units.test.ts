@@ -7,8 +7,10 @@ import type { Case, Point } from "../src/model/types.ts";
 import { figure, labelOf } from "../src/model/words.ts";
 import { resolve } from "../src/parts/SchemaForm.tsx";
 import { contour, rasterise, sample, type Field } from "../src/viewer/field.ts";
+import { placementOf, withPath, type Offer } from "../src/tabs/path.ts";
+import { publishedWords } from "../src/tabs/published.ts";
 import { onDetector } from "../src/viewer/Fluoro.tsx";
-import { apply, inverse, multiply, needleFrame, sub, length } from "../src/viewer/geometry.ts";
+import { apply, determinant, inverse, multiply, needleFrame, sub, length } from "../src/viewer/geometry.ts";
 import { moved, needleOf } from "../src/viewer/state.ts";
 import { paintCut, Volume, type Cut } from "../src/viewer/volume.ts";
 
@@ -136,4 +138,32 @@ test("a folder becomes a ZIP that names its files and their sums", async () => {
   const zip = new Uint8Array(await (await zipFiles([file])).arrayBuffer());
   process.stdout.write(`ZIP:${Buffer.from(zip).toString("base64")}\n`);
   assert.deepEqual([...zip.slice(0, 4)], [0x50, 0x4b, 3, 4]);
+});
+
+test("a mirroring map is known by its determinant, however it turns", () => {
+  near(determinant([0, 0, -1.5, 78, 1.5, 0, 0, 135, 0, -1.5, 0, -34, 0, 0, 0, 1]), 3.375);
+  near(determinant([1.4, 0, 0, 5, 0, -1.4, 0, 6, 0, 0, 2.5, 7, 0, 0, 0, 1]), -4.9);
+});
+
+test("a path that is taken lays one needle on it and leaves the others", () => {
+  const offer = { tip_mm: [45.24, 2.1, -262.98], entry_mm: [64.66, 116.68, -320.13], direction_to_hub: [0.14993056, 0.88475, -0.44129159], length_mm: 129.5 } as unknown as Offer;
+  const path = placementOf(offer, "long");
+  assert.equal(path.instrument, "long");
+  const needle = needleOf(path);
+  sub(needle.hub, needle.tip).forEach((value, k) => near(value / length(sub(needle.hub, needle.tip)), offer.direction_to_hub[k]!, 1e-3));
+  // The skin's entry lies on the needle's axis, on the side of the hub.
+  const along = sub(offer.entry_mm, path.tip_mm);
+  along.forEach((value, k) => near(value / length(along), offer.direction_to_hub[k]!, 1e-3));
+  const before = [{ instrument: "a", tip_mm: [0, 0, 0] as Point, towards_hub_mm: [0, 1, 0] as Point, rotation_deg: 30, role: "return" }, { instrument: "b", tip_mm: [9, 9, 9] as Point, towards_hub_mm: [9, 10, 9] as Point }];
+  assert.deepEqual(withPath(before, path, 0), [{ ...before[0], ...path }, before[1]]);
+  assert.deepEqual(withPath(before, path, 1), [before[0], path]);
+  assert.deepEqual(withPath([], path, 0), [path]);
+  assert.deepEqual(withPath(before, path, 7), [...before, path]);
+});
+
+test("a published figure tells its unit, or that no number was printed", () => {
+  const one = { row: "r", value: 3, low: null, high: null, n: 12, definition: "time to return [months; alcohol; celiac_plexus]", source: "s" };
+  assert.equal(publishedWords(one), "time to return: 3 months (alcohol, celiac plexus, 12 people)");
+  assert.equal(publishedWords({ ...one, value: null, low: 1, high: 2, n: null }), "time to return: 1 to 2 months (alcohol, celiac plexus)");
+  assert.equal(publishedWords({ ...one, value: null, n: null, definition: "said in words" }), "said in words: no number printed");
 });

@@ -11,7 +11,7 @@ interface Answer<T> {
   updated_at: string | null;
   updated_by: string;
   /** What the rules of the room say to it. */
-  check?: { notices?: Notice[] } | null;
+  check?: { notices?: Notice[]; citations?: Record<string, string> } | null;
 }
 
 const AUTOSAVE_MS = 700;
@@ -26,6 +26,7 @@ export class DocumentStore<T extends object> {
   busy = false;
   note = "";
   notices: readonly Notice[] = [];
+  citations: Record<string, string> = {};
   private base: T;
   private timer = 0;
   private readonly watchers = new Set<() => void>();
@@ -57,6 +58,7 @@ export class DocumentStore<T extends object> {
     this.savedAt = answer.updated_at ?? "";
     this.savedBy = answer.updated_by;
     this.notices = answer.check?.notices ?? [];
+    this.citations = answer.check?.citations ?? {};
   }
 
   get unsaved(): boolean {

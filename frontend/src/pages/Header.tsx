@@ -43,7 +43,7 @@ export function Header(props: { store: CaseStore; tab: string; stamp: number; on
         <span class={`side ${target ? "" : "unknown"}`}><span class="hidden">Side: </span>{target?.side ?? "no side"}</span>
         <div class="place"><strong>{nerve}</strong><span>{level}</span></div>
         <span class="grow" />
-        {store.loaded.case.demonstration && <Tag>demonstration</Tag>}
+        {store.loaded.case.demonstration && <span class="tag" title="A demonstration case: nobody's record">demo</span>}
         <Tag kind={stops.value && stops.value.mark !== "DRAFT" ? "good" : ""}>{stops.value && stops.value.mark !== "DRAFT" ? "approved" : store.loaded.state}</Tag>
         <button class={`stops-button ${count + recheck ? "" : "none"}`} aria-expanded={open} aria-controls="stops" onClick={() => setOpen(!open)}>
           {count + recheck ? <><span class="count">{count + recheck}</span>{count ? "Stops approval" : "Recheck"}</> : "Nothing stops approval"}

@@ -63,9 +63,9 @@ export function BodyMap(props: Props) {
   const titles = new Map(Object.entries(props.map.areas));
   const marked = (area: string, side: Side | null) => props.pain.find((one) => one.area === area && (titles.get(area)?.sided ? one.side === side : true));
   const paint = (shape: Shape, on: boolean) => props.onPaint(shape.area, titles.get(shape.area)?.sided ? shape.side : null, on);
-  const release = () => { brush.current = null; };
+  const lift = () => { brush.current = null; };
   return (
-    <div class="body-map" onPointerUp={release} onPointerLeave={release}>
+    <div class="body-map" onPointerUp={lift} onPointerLeave={lift}>
       {Object.entries(props.map.shapes).map(([name, view]) => {
         const top = name === "head" ? 95 : 0;
         return (

@@ -57,6 +57,14 @@ export function SchemaForm(props: Props) {
   );
 }
 
+const KINDS: Record<string, string> = { mL: "volume", "%": "strength" };
+
+/** Two fields may differ by their unit alone (`admixture`, `admixture_ml`): then the label says which. */
+function isShared(name: string, root: Schema): boolean {
+  const { label } = labelOf(name);
+  return Object.keys(root.properties ?? {}).some((other) => other !== name && labelOf(other).label === label);
+}
+
 function hasDefault(schema: Schema): boolean {
   return schema.default !== undefined && schema.default !== null && schema.default !== "";
 }
@@ -69,7 +77,7 @@ function isSimple(schema: Schema, root: Schema): boolean {
 function One(props: { name: string; schema: Schema; root: Schema; required: boolean; value: Json | undefined; wrong: string; onChange: (value: Json) => void }) {
   const { schema, nullable } = resolve(props.schema, props.root);
   const { label, unit } = labelOf(props.name);
-  const title = props.required ? label : label;
+  const title = isShared(props.name, props.root) ? `${label}, ${KINDS[unit] ?? (unit || "what")}` : label;
   const value = props.value === undefined ? (schema.default ?? null) : props.value;
   const hint = [schema.description ?? "", bounds(schema)].filter(Boolean).join(" ");
   if (schema.enum) {

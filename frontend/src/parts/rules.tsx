@@ -1,5 +1,6 @@
 // Reasons with their sources, the way every step gives them.
 import { capital } from "../model/words.ts";
+import { Source } from "./source.tsx";
 
 export interface Reason {
   id: string;
@@ -20,7 +21,7 @@ export function Reasons(props: { reasons: readonly Reason[] }) {
           <strong>{WORDS[one.severity] ?? capital(one.severity)}</strong>
           {one.message}
           {one.would_change && <div>Would change it: {one.would_change}</div>}
-          <div class="source">{one.source}</div>
+          <div class="source"><Source text={one.source} /></div>
         </li>
       ))}
     </ul>

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError, get, told } from "../model/api.ts";
 import type { Notice } from "../model/types.ts";
 import { capital } from "../model/words.ts";
+import { Source } from "./source.tsx";
 
 export function Panel(props: { title: string; note?: string; actions?: ComponentChildren; children?: ComponentChildren; class?: string; id?: string }) {
   const id = useId();
@@ -45,15 +46,17 @@ export function Notices(props: { notices: readonly Notice[]; empty?: string }) {
   if (!props.notices.length) return props.empty ? <p class="muted">{props.empty}</p> : null;
   const order = { stop: 0, warn: 1, info: 2 };
   const sorted = [...props.notices].sort((a, b) => order[a.severity] - order[b.severity]);
+  const shared = sorted.length > 1 && sorted.every((one) => one.source === sorted[0]!.source) ? sorted[0]!.source : "";
   return (
     <ul class="notices">
       {sorted.map((one, k) => (
         <li class={`notice ${one.severity}`} key={`${one.code}${k}`}>
           <strong>{WORDS[one.severity] ?? one.severity}</strong>
           {one.text}
-          {one.source && <div class="source">{one.source}</div>}
+          {one.source && one.source !== shared && <div class="source"><Source text={one.source} /></div>}
         </li>
       ))}
+      {shared && <li class="small muted">Of each: <Source text={shared} /></li>}
     </ul>
   );
 }

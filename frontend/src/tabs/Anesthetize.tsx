@@ -4,6 +4,7 @@ import type { Injection } from "../model/types.ts";
 import { capital, figure, percent, plain, significant } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
 import { LineChart, type Series } from "../parts/chart.tsx";
+import { Citations, Sources } from "../parts/source.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Empty, Notices, NumberField, Panel, SelectField, Swatch, Tag, TextField, useData, waiting, YesNo } from "../parts/ui.tsx";
 import type { Notice } from "../model/types.ts";
@@ -48,6 +49,7 @@ interface Anesthesia {
   notices: Notice[];
   needs: string[];
   cards: Card[];
+  citations: Record<string, string>;
 }
 
 const PURPOSES = ["skin", "track", "target", "with the agent", "diagnostic block", "other"];
@@ -68,7 +70,7 @@ export function Anesthetize({ store, work }: TabProps) {
         <div class="stack">
           {store.unsaved && <p class="notice" role="note">Limits and curve are worked out from the saved version {store.loaded.version}. The running total beside is of what is typed. Save to bring them together.</p>}
           {waiting(data, "the anaesthesia")}
-          {data.value && <Results data={data.value} />}
+          {data.value && <Citations.Provider value={data.value.citations}><Results data={data.value} /></Citations.Provider>}
         </div>
       </div>
       {data.value && data.value.cards.length > 0 && (
@@ -165,7 +167,7 @@ function Results({ data }: { data: Anesthesia }) {
             <caption class="hidden">Limits of the dose</caption>
             <thead><tr><th>Agent, who says so</th><th class="number">Given, mg</th><th class="number">Limit, mg</th><th class="number">Share</th></tr></thead>
             <tbody>{dose.caps.map((one, k) => (
-              <tr key={k}><td>{capital(one.agent)}, {one.who} {one.governs && <Tag kind="strong">governs</Tag>}<div class="small muted">{one.text}</div></td><td class="number">{significant(one.given_mg)}</td><td class="number">{significant(one.reduced_mg ?? one.limit_mg)}</td><td class="number">{percent(one.share)}</td></tr>
+              <tr key={k}><td>{capital(one.agent)}, {one.who} {one.governs && <Tag kind="strong">governs</Tag>}<div class="small muted">{one.text}</div><Sources ids={one.sources} /></td><td class="number">{significant(one.given_mg)}</td><td class="number">{significant(one.reduced_mg ?? one.limit_mg)}</td><td class="number">{percent(one.share)}</td></tr>
             ))}</tbody>
           </table></div>
           {dose.modifiers.length > 0 && <details><summary>What changes the limit ({dose.modifiers.filter((one) => one.applies).length} apply)</summary><ul class="lines">{dose.modifiers.map((one) => <li key={one.name}>{one.text} {one.applies ? <Tag kind="bad">applies</Tag> : one.applies === null ? <Tag>not known</Tag> : <Tag>does not apply</Tag>}</li>)}</ul></details>}

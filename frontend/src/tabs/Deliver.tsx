@@ -5,6 +5,7 @@ import type { Json, Placement, PlanRow } from "../model/types.ts";
 import { capital, moment, plain } from "../model/words.ts";
 import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { SchemaForm } from "../parts/SchemaForm.tsx";
+import { Citations } from "../parts/source.tsx";
 import { Empty, Panel, SelectField, Tag, TextField, useData, waiting } from "../parts/ui.tsx";
 import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
 import { length, sub, unit } from "../viewer/geometry.ts";
@@ -21,6 +22,7 @@ export interface PlanData {
   record: PlanRecord;
   status: PlanStatus;
   row: PlanRow;
+  citations: Record<string, string>;
 }
 
 export function Deliver({ store, viewer, work }: TabProps) {
@@ -53,7 +55,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
             side={shown.lesion && !moved && <LesionPicker shown={shown} time={arrival} onTime={setArrival} />}
           />
           {moved && number !== null && <p class="notice warn" role="note"><strong>Preview</strong>The needle is not where plan {number} has it. What is drawn is one needle in one tissue: it says nothing about coverage or limits. Run the simulation for that.</p>}
-          {plan.value && <PlanResults caseId={id} data={plan.value} time={arrival} onPoint={(point) => viewer.change({ centre: point, middle: point })} />}
+          {plan.value && <Citations.Provider value={plan.value.citations}><PlanResults caseId={id} data={plan.value} time={arrival} onPoint={(point) => viewer.change({ centre: point, middle: point })} /></Citations.Provider>}
         </div>
         <div class="stack">
           <Recipe store={store} work={work} viewer={viewer} />

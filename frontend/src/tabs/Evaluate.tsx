@@ -4,6 +4,7 @@ import type { TabProps } from "../pages/context.ts";
 import { useStore, useWorld } from "../pages/context.ts";
 import { capital, plain } from "../model/words.ts";
 import { Reasons, type Reason } from "../parts/rules.tsx";
+import { Citations, Source } from "../parts/source.tsx";
 import { Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
 import { FindingsPanel, PersonPanel, TargetPanel } from "./Facts.tsx";
 import { PainPanel, QuestionnairePanel } from "./Pain.tsx";
@@ -11,12 +12,13 @@ import { PainPanel, QuestionnairePanel } from "./Pain.tsx";
 interface Evaluation {
   stopped: boolean;
   out_of_scope: Reason[];
-  red_flags: { id?: string; title?: string; message?: string; text?: string; state?: string; source?: string }[];
+  red_flags: { id: string; message: string; state: "open" | "resolved" | "indication"; resolution: string; source: string }[];
   scores: { instrument: string; title: string; total: number | null; minimum: number; maximum: number; band: string; reading: string; missing_items: string[]; problem: string }[];
   blocks: { target: string; side: string; performed: string; kind: string; relief_percent: number | null; reads: string; source: string }[];
   causes: { condition: string; targets: string[]; reasons: Reason[]; weight_for: number; weight_against: number; rank: number; asked: string[] }[];
   suitability: { technique: string; target: string; verdict: string; rules: Reason[]; needs: string[]; evidence?: string }[];
-  disagreements: unknown[];
+  disagreements: { about: string; statements: string[] }[];
+  citations: Record<string, string>;
   missing: string[];
   remarks: string[];
 }
@@ -38,11 +40,17 @@ export function Evaluate({ store, work }: TabProps) {
         <div class="stack">
           {store.unsaved && <p class="notice" role="note">What follows is worked out from the saved version {store.loaded.version}. Save to bring it up to date.</p>}
           {waiting(data, "the evaluation")}
-          {data.value && <Results data={data.value} />}
+          {data.value && <Citations.Provider value={data.value.citations}><Results data={data.value} /></Citations.Provider>}
         </div>
       </div>
     </>
   );
+}
+
+/** Only an open flag stops: one that was set aside says by what. */
+function flagReason(one: Evaluation["red_flags"][number]): Reason {
+  const message = one.state === "resolved" ? `${one.message} Set aside by ${one.resolution}` : one.message;
+  return { id: one.id, message, severity: one.state === "open" ? "stop" : "condition", source: one.source };
 }
 
 function Results({ data }: { data: Evaluation }) {
@@ -55,8 +63,11 @@ function Results({ data }: { data: Evaluation }) {
     <>
       {(data.red_flags.length > 0 || data.out_of_scope.length > 0) && (
         <Panel title="Red flags" note="Look into these before anything else.">
-          <Reasons reasons={[...data.out_of_scope, ...data.red_flags.map((one) => ({ id: one.id ?? "", message: one.message ?? one.title ?? one.text ?? plain(one.id ?? ""), severity: "stop", source: one.source ?? "" }))]} />
+          <Reasons reasons={[...data.out_of_scope, ...data.red_flags.map(flagReason)]} />
         </Panel>
+      )}
+      {data.disagreements.length > 0 && (
+        <Panel title="Findings that differ"><ul class="lines">{data.disagreements.map((one) => <li key={one.about}>{capital(one.about)}: {one.statements.join(" | ")}</li>)}</ul></Panel>
       )}
       <Panel title="Likely causes, ranked" note="Each reason with its source; the weight is a sum of points, not a probability.">
         {data.causes.length ? data.causes.map((one) => (
@@ -86,7 +97,7 @@ function Results({ data }: { data: Evaluation }) {
       {data.blocks.length > 0 && (
         <Panel title="Diagnostic blocks">
           <ul class="notices">{data.blocks.map((one, k) => (
-            <li class="notice" key={k}><strong>{one.performed}</strong>{capital(plain(one.target))}, {one.side}: {one.reads}<div class="source">{one.source}</div></li>
+            <li class="notice" key={k}><strong>{one.performed}</strong>{capital(plain(one.target))}, {one.side}: {one.reads}<div class="source"><Source text={one.source} /></div></li>
           ))}</ul>
         </Panel>
       )}

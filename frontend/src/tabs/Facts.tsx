@@ -104,7 +104,7 @@ export function TargetPanel({ store }: { store: CaseStore }) {
     <Panel title="Condition and target" note="Side and level stand at the top of every page. A level is named by bone and by joint, so that a wrong one cannot hide.">
       <div class="stack">
         <div class="fields">
-          <SelectField label="Painful condition" empty="not chosen" value={store.mine.condition ?? ""} options={catalogue.conditions.map((one) => ({ value: one.id, label: one.title }))} onChange={(value) => store.edit("condition", (one) => { one.condition = value || null; })} />
+          <div class="wide"><SelectField label="Painful condition" empty="not chosen" value={store.mine.condition ?? ""} options={catalogue.conditions.map((one) => ({ value: one.id, label: one.title }))} onChange={(value) => store.edit("condition", (one) => { one.condition = value || null; })} /></div>
           <SelectField label="Target" empty="not chosen" value={target?.nerve ?? ""} options={nerves} onChange={choose} />
         </div>
         {target && (
@@ -113,7 +113,7 @@ export function TargetPanel({ store }: { store: CaseStore }) {
             <div class="fields">
               <TextField label="Bony level" value={target.bony_level ?? ""} onChange={set("bony_level")} />
               <TextField label="Joint" value={target.joint ?? ""} onChange={set("joint")} />
-              <TextField label="How the level was counted" value={target.level_counted ?? ""} onChange={set("level_counted")} />
+              <div class="wide"><TextField label="How the level was counted" value={target.level_counted ?? ""} onChange={set("level_counted")} /></div>
             </div>
             <YesNo label="Transitional vertebra" value={target.transitional_vertebra} onChange={set("transitional_vertebra")} />
           </>

@@ -4,8 +4,10 @@ import { useDocument } from "../model/document.ts";
 import { capital, day, figure, moment, plain, today } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
 import { LineChart } from "../parts/chart.tsx";
+import { Citations, Source } from "../parts/source.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Choices, Empty, NumberField, Panel, SelectField, Tag, TextField, Trouble, useData, waiting } from "../parts/ui.tsx";
+import { publishedWords, type Published } from "./published.ts";
 import type { Room } from "./room.ts";
 
 interface Line {
@@ -31,9 +33,10 @@ interface Aftercare {
   follow_up: { id: string; title: string; how: string; what: string; date_from: string | null; date_to: string | null; source: string }[];
   course: { days: number; baseline_pain: number | null; last_pain: number | null; best_relief_percent: number | null; relief_percent: number | null; returned: boolean | null; returned_on: string | null; text: string } | null;
   complications: { name: string; onset: string | null; ctcae: string | null; clavien_dindo: string | null; needs: string[] }[];
-  regrowth: null | { applies: boolean; reason: string; earliest_months: number[] | null; published: { row: string; value: number | null; n: number | null; definition: string; source: string }[] };
+  regrowth: null | { applies: boolean; reason: string; earliest_months: number[] | null; published: Published[] };
   repeat: { text: string; rows: string[] } | null;
   remarks: string[];
+  citations: Record<string, string>;
 }
 
 interface Outcome {
@@ -84,7 +87,7 @@ export function FollowUp({ store, work }: TabProps) {
         <div class="stack">
           {doc.unsaved && <p class="notice" role="note">What follows is worked out from the saved version. Save to bring it up to date.</p>}
           {waiting(data, "aftercare")}
-          {data.value && <Advice data={data.value} />}
+          {data.value && <Citations.Provider value={data.value.citations}><Advice data={data.value} /></Citations.Provider>}
         </div>
       </div>
     </>
@@ -261,27 +264,28 @@ function Harms(props: { outcome: Outcome; edit: Edit; data: Aftercare | null }) 
 }
 
 function Lines(props: { lines: Line[] }) {
-  return <ul class="lines">{props.lines.map((one) => <li key={one.id}>{one.text}{one.within ? ` (${one.within})` : ""} <span class="muted small">[{one.source}]</span></li>)}</ul>;
+  return <ul class="lines">{props.lines.map((one) => <li key={one.id}>{one.text}{one.within ? ` (${one.within})` : ""} <div class="muted small"><Source text={one.source} /></div></li>)}</ul>;
 }
 
 function Advice({ data }: { data: Aftercare }) {
+  const dated = data.follow_up.some((one) => one.date_from);
   return (
     <>
       <Panel title="Watch for"><Lines lines={data.watch} /></Panel>
       <Panel title="Instructions for home"><Lines lines={data.instructions} /></Panel>
       <Panel title="Come back at once for"><Lines lines={data.red_flags} /></Panel>
-      <Panel title="Contacts planned">
+      <Panel title="Contacts planned" note={dated ? "" : "Their dates follow once the day of the procedure is written down."}>
         <div class="scroll"><table>
           <caption class="hidden">Contacts planned</caption>
-          <thead><tr><th>When</th><th>What</th></tr></thead>
-          <tbody>{data.follow_up.map((one) => <tr key={one.id}><td>{one.date_from ? `${day(one.date_from)}${one.date_to && one.date_to !== one.date_from ? ` to ${day(one.date_to)}` : ""}` : "not dated"}</td><td><strong>{one.title}</strong>, {one.how}. {one.what}</td></tr>)}</tbody>
+          <thead><tr>{dated && <th>When</th>}<th>What</th></tr></thead>
+          <tbody>{data.follow_up.map((one) => <tr key={one.id}>{dated && <td>{one.date_from ? `${day(one.date_from)}${one.date_to && one.date_to !== one.date_from ? ` to ${day(one.date_to)}` : ""}` : "not dated"}</td>}<td><strong>{one.title}</strong>, {one.how}. {one.what}</td></tr>)}</tbody>
         </table></div>
       </Panel>
       <Panel title="When it comes back">
         <div class="stack tight">
           {data.regrowth && <p>{data.regrowth.reason}</p>}
           {data.regrowth?.earliest_months && <p>Earliest by growth alone: {data.regrowth.earliest_months.map((value) => figure(value)).join(" to ")} months.</p>}
-          <ul class="lines">{data.regrowth?.published.map((one) => <li key={one.row}>{one.definition}: {one.value ?? "–"}{one.n ? `, ${one.n} people` : ""} <span class="muted small">[{one.source}]</span></li>)}</ul>
+          <ul class="lines">{data.regrowth?.published.map((one) => <li key={one.row}>{publishedWords(one)}<div class="muted small"><Source text={one.source} /></div></li>)}</ul>
           {data.repeat && <p>{data.repeat.text}</p>}
           {data.repeat && data.repeat.rows.length > 0 && <ul class="lines">{data.repeat.rows.map((one) => <li key={one}>{one}</li>)}</ul>}
         </div>

@@ -2,14 +2,17 @@
 import { useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
 import type { Placement, Point } from "../model/types.ts";
-import { capital, figure, percent, plain } from "../model/words.ts";
+import { capital, figure, plain } from "../model/words.ts";
 import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
+import { Citations, Source } from "../parts/source.tsx";
 import { CheckField, Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
 import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
 import { Fluoro } from "../viewer/Fluoro.tsx";
 import { rounded } from "../viewer/geometry.ts";
 import { Viewer } from "../viewer/Viewer.tsx";
+import { Paths, type TargetPaths } from "./Paths.tsx";
+import { withPath } from "./path.ts";
 
 interface Landmark {
   name: string;
@@ -19,24 +22,14 @@ interface Landmark {
   state: string;
 }
 
-interface Offer {
-  name?: string;
-  entry_mm?: Point;
-  tip_mm?: Point;
-  placement?: { tip_mm: Point; towards_hub_mm?: Point; hub_mm?: Point; direction_to_hub?: Point };
-  direction_to_hub?: Point;
-  length_mm?: number;
-  clearances?: { name: string; gap_mm: number; touched?: { value: number } | null }[];
-  [more: string]: unknown;
-}
-
 interface Localization {
   needs: { target: string; title: string; side: string; level: string; landmarks: Landmark[]; labels: string; unknown: string[]; source: string };
   missing: string[];
   target: { title: string; side: string; level: string; errors: { name: string; standard_deviation_mm: number | null; basis: string; source: string }[]; checks: string[]; how: string; approach: string } | null;
   why_not: string;
-  paths: { offers?: Offer[]; paths?: Offer[]; [more: string]: unknown } | null;
+  paths: TargetPaths | null;
   no_paths: string;
+  citations: Record<string, string>;
 }
 
 export function activeTipOf(store: TabProps["store"], instruments: { id: string; active_tip_mm?: number }[]): number {
@@ -69,8 +62,8 @@ export function Localize({ store, viewer, work }: TabProps) {
     store.edit("remove a landmark", (one) => { one.landmarks = (one.landmarks ?? []).filter((_, other) => other !== k); });
     toast("The landmark is removed.", { label: "Undo", run: () => store.undo() });
   };
-  const moved = (placements: Placement[]) => {
-    setPlacements(store, placements);
+  const moved = (placements: Placement[], label?: string) => {
+    setPlacements(store, placements, label);
     if (run) void work.simulate();
   };
   const place = () => {
@@ -83,6 +76,11 @@ export function Localize({ store, viewer, work }: TabProps) {
     toast("The needle is removed.", { label: "Undo", run: () => store.undo() });
   };
   const count = store.mine.treatment?.placements?.length ?? 0;
+  const take = (placement: Placement, needle: number) => {
+    moved(withPath(store.mine.treatment?.placements ?? [], placement, needle), "take a needle path");
+    viewer.change({ centre: [...placement.tip_mm], middle: [...placement.tip_mm] });
+    toast("The needle lies on the path.", { label: "Undo", run: () => store.undo() });
+  };
   return (
     <>
       <h1 class="hidden">Localize</h1>
@@ -104,18 +102,18 @@ export function Localize({ store, viewer, work }: TabProps) {
           </Panel>
           <Panel title="Target" note={data.value?.target ? `${data.value.target.title}, found by ${data.value.target.how}` : ""}>
             {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : waiting(data, "the target")}
-            {data.value && <TargetFacts data={data.value} />}
+            {data.value && <Citations.Provider value={data.value.citations}><TargetFacts data={data.value} /></Citations.Provider>}
           </Panel>
           {data.value && (
             <Panel title="Landmarks" note="What the target is found from.">
               <Landmarks data={data.value} onPick={setPicking} picking={picking} hasImage={Boolean(viewer.volume)} />
               {(store.mine.landmarks ?? []).map((one, k) => (
-                <p class="row between small" key={k}><span>{capital(plain(one.name))} at {one.point_mm.map((value) => figure(value)).join(", ")} mm</span>
+                <p class="picked small" key={k}><span>{capital(plain(one.name))}{one.side ? `, ${one.side}` : ""} at {one.point_mm.map((value) => figure(value)).join(", ")} mm</span>
                   <span class="row"><button class="plain" onClick={() => viewer.change({ centre: one.point_mm, middle: one.point_mm })}>Show</button><button class="plain" onClick={() => unpick(k)}>Remove</button></span></p>
               ))}
             </Panel>
           )}
-          {data.value && <Paths data={data.value} onUse={(placement) => { setPlacements(store, [placement], "take a needle path"); if (run) void work.simulate(); }} instrument={store.mine.treatment?.instrument ?? ""} />}
+          {data.value && <Paths paths={data.value.paths} none={data.value.no_paths} needles={store.mine.treatment ? count : null} onUse={take} />}
         </div>
       </div>
     </>
@@ -129,7 +127,7 @@ function TargetFacts({ data }: { data: Localization }) {
     <div class="stack tight">
       <dl class="facts">
         <div><dt>Side, level</dt><dd>{target.side}{target.level ? `, ${target.level}` : ""}</dd></div>
-        {target.errors.map((one) => <div key={one.name}><dt>Uncertainty: {one.name}</dt><dd>{one.standard_deviation_mm === null ? "not known" : `± ${figure(one.standard_deviation_mm)} mm (SD)`}, {one.basis}<div class="small muted">{one.source}</div></dd></div>)}
+        {target.errors.map((one) => <div key={one.name}><dt>Uncertainty: {one.name}</dt><dd>{one.standard_deviation_mm === null ? "not known" : `± ${figure(one.standard_deviation_mm)} mm (SD)`}, {one.basis}<div class="small muted"><Source text={one.source} /></div></dd></div>)}
       </dl>
       {target.checks.length > 0 && <ul class="lines">{target.checks.map((one) => <li key={one}>{one}</li>)}</ul>}
       {data.needs.unknown.length > 0 && <details><summary>What is not known ({data.needs.unknown.length})</summary><ul class="lines">{data.needs.unknown.map((one) => <li key={one}>{one}</li>)}</ul></details>}
@@ -144,39 +142,11 @@ function Landmarks(props: { data: Localization; picking: Landmark | null; onPick
     <ul class="notices">
       {landmarks.map((one) => (
         <li class={`notice ${one.needed && props.data.missing.includes(one.name) ? "warn" : ""}`} key={one.name + (one.side ?? "")}>
-          <div class="row between"><strong>{capital(plain(one.name))}{one.side ? `, ${one.side}` : ""}</strong><Tag>{one.state}</Tag></div>
-          <p class="small">{capital(one.find)}</p>
-          {props.hasImage && <button aria-pressed={props.picking?.name === one.name} onClick={() => props.onPick(one)}>Pick in the slices</button>}
+          <p><strong>{capital(one.find)}</strong></p>
+          <p class="small muted">{plain(one.name)}{one.side ? `, ${one.side}` : ""}</p>
+          <div class="row between"><Tag>{one.state}</Tag>{props.hasImage && <button aria-pressed={props.picking?.name === one.name} onClick={() => props.onPick(one)}>Pick in the slices</button>}</div>
         </li>
       ))}
     </ul>
   );
-}
-
-function Paths(props: { data: Localization; instrument: string; onUse: (placement: Placement) => void }) {
-  const offers = props.data.paths?.offers ?? props.data.paths?.paths ?? [];
-  if (!offers.length) return props.data.no_paths ? <Panel title="Needle paths"><p class="small">{capital(props.data.no_paths)}</p></Panel> : null;
-  return (
-    <Panel title="Needle paths, ranked" note="Clearances are to the nearest point of each structure.">
-      <ol class="lines">
-        {offers.map((one, k) => {
-          const placement = placementOf(one, props.instrument);
-          return (
-            <li key={k}>
-              {one.length_mm ? `${figure(one.length_mm, 0)} mm. ` : ""}
-              {(one.clearances ?? []).map((gap) => `${gap.name} ${figure(gap.gap_mm)} mm${gap.touched ? `, touched in ${percent(gap.touched.value)}` : ""}`).join("; ")}
-              {placement && <button class="plain" onClick={() => props.onUse(placement)}>Use this path</button>}
-            </li>
-          );
-        })}
-      </ol>
-    </Panel>
-  );
-}
-
-function placementOf(one: Offer, instrument: string): Placement | null {
-  const tip = one.placement?.tip_mm ?? one.tip_mm;
-  const direction = one.placement?.direction_to_hub ?? one.direction_to_hub;
-  const hub = one.placement?.towards_hub_mm ?? one.entry_mm ?? (tip && direction ? ([0, 1, 2].map((k) => tip[k]! + 100 * direction[k]!) as Point) : undefined);
-  return tip && hub && instrument ? { instrument, tip_mm: tip, towards_hub_mm: hub } : null;
 }

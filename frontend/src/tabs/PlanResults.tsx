@@ -5,6 +5,7 @@ import type { Notice, Point } from "../model/types.ts";
 import { capital, figure, percent, plain } from "../model/words.ts";
 import { useWorld } from "../pages/context.ts";
 import { LineChart } from "../parts/chart.tsx";
+import { Source } from "../parts/source.tsx";
 import { Notices, Panel, SelectField, Swatch, Tag } from "../parts/ui.tsx";
 import type { PlanData } from "./Deliver.tsx";
 
@@ -109,7 +110,7 @@ export function PlanResults(props: { caseId: string; data: PlanData; time: numbe
       </Panel>
       <Panel title="Everything that was noticed">
         <Notices notices={record.notices} empty="Nothing." />
-        {record.assumptions.length > 0 && <details><summary>Numbers no source supports ({record.assumptions.length})</summary><ul class="lines">{record.assumptions.map((one, k) => <li key={k}>{one.where}: {one.number.value ?? "–"} {one.number.unit}. <span class="muted">{one.number.source}</span></li>)}</ul></details>}
+        {record.assumptions.length > 0 && <details><summary>Numbers no source supports ({record.assumptions.length})</summary><ul class="lines">{record.assumptions.map((one, k) => <li key={k}>{one.where}: {one.number.value ?? "–"} {one.number.unit}. <span class="muted"><Source text={one.number.source} /></span></li>)}</ul></details>}
       </Panel>
     </>
   );
@@ -147,7 +148,7 @@ function NerveStrip(props: { nerves: NerveInjury[]; criteria: PlanRecord["criter
   return (
     <Panel title="Injury along the nerve" note="Press in the chart to see that place in the slices.">
       <div class="stack">
-        <div class="fields">
+        <div class="fields broad">
           <SelectField label="Nerve" value={nerve.nerve} options={props.nerves.map((one) => ({ value: one.nerve, label: one.nerve }))} onChange={setName} />
           <SelectField label="Criterion" value={criterion.id} options={props.criteria.map((one) => ({ value: one.id, label: one.label }))} onChange={setId} />
         </div>
@@ -239,7 +240,7 @@ function Trace({ record, time }: { record: PlanRecord; time: number | null }) {
         {shown.map((one) => (
           <div key={one.title}>
             <h3>{one.title}</h3>
-            <LineChart title={one.title} xLabel="seconds" yLabel={one.unit} marker={time} series={one.series.map(([name, label]) => ({ label, x: record.trace.time_s, y: record.trace.series[name] ?? [] }))} />
+            <LineChart title={one.title} xLabel="seconds" yLabel={one.unit} width={400} height={200} marker={time} series={one.series.map(([name, label]) => ({ label, x: record.trace.time_s, y: record.trace.series[name] ?? [] }))} />
           </div>
         ))}
       </div>

@@ -4,6 +4,7 @@ import { useDocument } from "../model/document.ts";
 import { clock, moment } from "../model/words.ts";
 import { useStore, useWorld, type TabProps } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
+import { Citations } from "../parts/source.tsx";
 import { Notices, NumberField, Panel, SelectField, TextField, Trouble } from "../parts/ui.tsx";
 import { GivenPanel, StimulationPanel } from "./Given.tsx";
 import { AfterPanel, AgentsPanel, ViewsPanel } from "./RoomLists.tsx";
@@ -36,7 +37,7 @@ export function ProcedureTab({ store, work }: TabProps) {
       {doc.note && <p class="notice warn" role="alert"><strong>Saved meanwhile</strong>{doc.note}</p>}
       {doc.problem && <Trouble error={doc.problem} />}
       {doc.notices.length > 0 && (
-        <Panel title="What the rules of the room say" note={doc.unsaved ? `To the saved version ${doc.version}.` : ""}><Notices notices={doc.notices} /></Panel>
+        <Panel title="What the rules of the room say" note={doc.unsaved ? `To the saved version ${doc.version}.` : ""}><Citations.Provider value={doc.citations}><Notices notices={doc.notices} /></Citations.Provider></Panel>
       )}
       <div class="columns">
         <div class="stack">

@@ -46,15 +46,15 @@ export function NeedleNumbers(props: { store: CaseStore; viewer: ViewerState; on
       {viewer.placements.map((placement, k) => (
         <fieldset key={k} class="stack tight">
           <legend>Needle {viewer.placements.length > 1 ? k + 1 : ""}{placement.role === "return" ? " (return)" : ""}</legend>
-          <div class="fields three">
-            {(["Left +", "Back +", "Head +"] as const).map((name, axis) => (
-              <NumberField key={name} label={`Tip, ${name}`} unit="mm" step={0.5} value={placement.tip_mm[axis]!} onChange={(value) => { if (value !== null) change(k, tipTo(placement, axis, value)); }} />
+          <div class="fields three numbers">
+            {(["left +", "back +", "head +"] as const).map((name, axis) => (
+              <NumberField key={name} label={`Tip, ${name}`} unit="mm" step={0.5} value={round(placement.tip_mm[axis]!)} onChange={(value) => { if (value !== null) change(k, tipTo(placement, axis, value)); }} />
             ))}
           </div>
-          <div class="fields three">
-            <NumberField label="Along the needle" unit="mm" step={0.5} value={0} hint="plus is deeper" onChange={(value) => { if (value) change(k, deeper(placement, value)); }} />
-            <NumberField label="Hub to the left" unit="°" step={1} value={round(angles(placement)[0])} onChange={(value) => { if (value !== null) change(k, turned(placement, value, angles(placement)[1])); }} />
-            <NumberField label="Hub to the head" unit="°" step={1} value={round(angles(placement)[1])} onChange={(value) => { if (value !== null) change(k, turned(placement, angles(placement)[0], value)); }} />
+          <div class="fields three numbers">
+            <NumberField label="Deeper by" unit="mm" step={0.5} value={0} onChange={(value) => { if (value) change(k, deeper(placement, value)); }} />
+            <NumberField label="Hub to left" unit="°" step={1} value={round(angles(placement)[0])} onChange={(value) => { if (value !== null) change(k, turned(placement, value, angles(placement)[1])); }} />
+            <NumberField label="Hub to head" unit="°" step={1} value={round(angles(placement)[1])} onChange={(value) => { if (value !== null) change(k, turned(placement, angles(placement)[0], value)); }} />
           </div>
         </fieldset>
       ))}

@@ -81,8 +81,9 @@ export function Fluoro(props: { viewer: ViewerState; activeTip: number; views: R
     <div class="fluoro">
       <div class="plane" data-plane="fluoroscopy">
         <canvas ref={canvas} width={SIZE} height={SIZE} role="img" aria-label={`Simulated fluoroscopy, ${words(angles)}`} />
-        <span class="caption">Fluoroscopy, simulated · {words(angles)}{busy ? " · …" : ""}</span>
-        {problem && <div class="over"><p>{problem}</p></div>}
+        <span class="caption">Fluoroscopy, simulated · {words(angles)}</span>
+        {problem ? <div class="over"><p>{problem}</p></div> : busy && !picture && <div class="over"><p role="status">Working out the picture…</p></div>}
+        {busy && picture && <span class="busy" role="status">following…</span>}
       </div>
       <div class="controls">
         <label>LAO − RAO <input type="range" min={-90} max={90} value={angles.lao_deg} onInput={set("lao_deg")} /></label>

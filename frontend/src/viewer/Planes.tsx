@@ -169,7 +169,7 @@ export function Plane(props: PlaneProps) {
         onKeyDown={key}
         onContextMenu={(event) => event.preventDefault()}
       />
-      <span class="caption">{TITLES[name]} · {letter} {figure(Math.abs(place))} mm</span>
+      <span class="caption low">{TITLES[name]} · {letter} {figure(Math.abs(place))} mm</span>
       {(moving || props.lesion?.preview) && <span class="preview-mark">preview</span>}
     </div>
   );

@@ -26,6 +26,11 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
   return found;
 }
 
+/** Of the linear part: below zero the map mirrors. */
+export function determinant(m: Matrix): number {
+  return dot([m[0]!, m[4]!, m[8]!], cross([m[1]!, m[5]!, m[9]!], [m[2]!, m[6]!, m[10]!]));
+}
+
 /** Inverse of an affine map whose last row is 0 0 0 1. */
 export function inverse(m: Matrix): Matrix {
   const columns = [0, 1, 2].map((c) => [m[c]!, m[4 + c]!, m[8 + c]!] as Point);

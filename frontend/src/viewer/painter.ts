@@ -170,17 +170,21 @@ function levelLabel(context: CanvasRenderingContext2D, pieces: Float32Array, lab
   if (pieces.length < 40) return;
   let best = 0;
   for (let p = 0; p < pieces.length; p += 4) if (pieces[p]! + pieces[p + 1]! > pieces[best]! + pieces[best + 1]!) best = p;
-  text(context, label, projection.size / 2 + pieces[best]! / projection.perPixel, projection.size / 2 + pieces[best + 1]! / projection.perPixel, 10 * unitPx, colours.isotherm);
+  text(context, label.split(",")[0]!, projection.size / 2 + pieces[best]! / projection.perPixel, projection.size / 2 + pieces[best + 1]! / projection.perPixel, Math.max(SMALLEST_PX, 10 * unitPx), colours.isotherm);
 }
+
+const SMALLEST_PX = 11;
+const NARROW_PX = 330;
 
 function text(context: CanvasRenderingContext2D, words: string, x: number, y: number, size: number, colour: string): void {
   context.font = `600 ${size}px "Segoe UI", Arial, "Liberation Sans", sans-serif`;
   context.lineWidth = 3;
   context.strokeStyle = HALO;
   context.lineJoin = "round";
-  context.strokeText(words, x, y);
+  const left = Math.max(0, Math.min(x, context.canvas.width - context.measureText(words).width - 3));
+  context.strokeText(words, left, y);
   context.fillStyle = colour;
-  context.fillText(words, x, y);
+  context.fillText(words, left, y);
 }
 
 function drawNerve(context: CanvasRenderingContext2D, projection: Projection, nerve: SceneNerve, unitPx: number): void {
@@ -209,7 +213,7 @@ function drawNerve(context: CanvasRenderingContext2D, projection: Projection, ne
     context.stroke();
   }
   context.restore();
-  if (label) text(context, nerve.is_target ? `${nerve.name} (target)` : nerve.name, label[0] + 6 * unitPx, label[1] - 6 * unitPx, 10.5 * unitPx, "#cfe8fa");
+  if (label) text(context, nerve.is_target ? `${nerve.name} (target)` : nerve.name, label[0] + 6 * unitPx, label[1] - 6 * unitPx, Math.max(SMALLEST_PX, 10.5 * unitPx), "#cfe8fa");
 }
 
 function drawLandmark(context: CanvasRenderingContext2D, projection: Projection, one: SceneLandmark, unitPx: number): void {
@@ -272,7 +276,8 @@ function letters(context: CanvasRenderingContext2D, [left, right, top, bottom]: 
   text(context, left, 6, size / 2 + font / 3, font, "#ffffff");
   text(context, right, size - font, size / 2 + font / 3, font, "#ffffff");
   text(context, top, size / 2 - font / 3, font * 1.1, font, "#ffffff");
-  text(context, bottom, size / 2 - font / 3, size - 7, font, "#ffffff");
+  const above = size < NARROW_PX ? 2 * font : 0; // the caption takes the corner and more of a narrow plane
+  text(context, bottom, size / 2 - font / 3, size - 7 - above, font, "#ffffff");
 }
 
 function scaleBar(context: CanvasRenderingContext2D, projection: Projection, size: number): void {

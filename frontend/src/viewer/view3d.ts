@@ -13,7 +13,7 @@ import vtkGenericRenderWindow from "@kitware/vtk.js/Rendering/Misc/GenericRender
 import colours from "palette";
 import type { Point } from "../model/types.ts";
 import { sample, type Field } from "./field.ts";
-import { add, multiply, scale, sub, unit, type Matrix } from "./geometry.ts";
+import { add, determinant, multiply, scale, sub, unit, type Matrix } from "./geometry.ts";
 import type { Needle, SceneData } from "./scene.ts";
 import type { Volume } from "./volume.ts";
 
@@ -118,12 +118,16 @@ export class View3d {
     const skip = Math.max(1, Math.ceil(Math.cbrt((nx * ny * nz) / MOST_SAMPLES)));
     const size = [nx, ny, nz].map((n) => Math.max(2, Math.floor((n - 1) / skip) + 1)) as Point;
     const values = new Float32Array(size[0] * size[1] * size[2]);
+    // A mirrored image would turn the surface inside out and leave it dark: then it is read from its far end.
+    const mirrored = determinant(volume.toLps) < 0;
+    const first = mirrored ? nx - 1 : 0;
+    const stepX = mirrored ? -skip : skip;
     let p = 0;
     for (let k = 0; k < size[2]; k++) for (let j = 0; j < size[1]; j++) for (let i = 0; i < size[0]; i++) {
-      values[p++] = volume.voxels[Math.min(i * skip, nx - 1) + nx * (Math.min(j * skip, ny - 1) + ny * Math.min(k * skip, nz - 1))]!;
+      values[p++] = volume.voxels[first + i * stepX + nx * (Math.min(j * skip, ny - 1) + ny * Math.min(k * skip, nz - 1))]!;
     }
     const actor = surface(isosurface(values, size, BONE_HU), [1, 0.965, 0.863], 0.42);
-    actor.setUserMatrix(columnOrder(multiply(volume.toLps, [skip, 0, 0, 0, 0, skip, 0, 0, 0, 0, skip, 0, 0, 0, 0, 1])) as never);
+    actor.setUserMatrix(columnOrder(multiply(volume.toLps, [stepX, 0, 0, first, 0, skip, 0, 0, 0, 0, skip, 0, 0, 0, 0, 1])) as never);
     actor.getProperty().setBackfaceCulling(false);
     this.replace("bone", [actor]);
   }

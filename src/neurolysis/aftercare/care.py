@@ -189,7 +189,7 @@ def repeat_advice(condition: str | None, group: str, technique: str) -> RepeatAd
         if technique in row.modalities
     ]
     if not rows:
-        return RepeatAdvice(text="Nothing was found on repeating this technique here: none found.")
+        return RepeatAdvice(text="On repeating this technique here: none found.")
     said = tuple(
         f"{row.id}: {row.definition} ({_number(row.value, row.low, row.high)} {row.unit})" for row in rows
     )

@@ -192,7 +192,7 @@ def describe(people: Patients) -> str:
     """Who the virtual patients are, in words."""
     weights = people.weight_kg
     if np.ptp(weights) == 0:
-        return f"{len(people)} virtual adults of {weights[0]:g} kg"
+        return f"{len(people)} virtual adults of {weights[0]:.1f} kg"
     return (
         f"{len(people)} virtual adults of {weights.min():.0f} to {weights.max():.0f} kg (median "
         f"{np.median(weights):.0f}); no weight was given, and this distribution is an assumption"

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neurolysis.app.view_sources import citations_of
 from neurolysis.errors import InputError
 
 STEPS = ("evaluation", "localization", "anesthesia", "aftercare")
 
 
 def step_data(step: str, case_path: Path, **choices: Any) -> dict[str, Any]:
-    """The data of one step.
+    """The data of one step, with ``citations``: what stands behind the source ids it names.
 
     Raises:
         InputError: the case; a step that cannot be taken yet says what is missing.
     """
-    return _DATA[step](case_path, None, **choices)
+    data = _DATA[step](case_path, None, **choices)
+    return {**data, "citations": citations_of(data)}
 
 
 def step_page(step: str, case_path: Path, **choices: Any) -> bytes:

@@ -173,6 +173,9 @@ class PlanAnswer(BaseModel):
     record: Plain
     status: Plain
     row: Plain
+    citations: dict[str, str] = Field(
+        default_factory=dict, description="what stands behind the source ids of the record"
+    )
 
 
 class OverrideRequest(Body):

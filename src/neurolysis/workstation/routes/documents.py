@@ -17,14 +17,7 @@ Kind = Literal["procedure", "outcome", "consent"]
 @router.get("/api/cases/{case_id}/procedure")
 def read_procedure(case_id: CaseId, who: Who, store: Records) -> DocumentAnswer:
     """The procedure as given so far; version 0 when nothing is written yet."""
-    from neurolysis.app.procedure import check_stored_procedure, room_data
-
-    found = _read(store, who, case_id, "procedure")
-    try:
-        check = room_data(check_stored_procedure(store, who, case_id))
-    except ForbiddenError:  # who may not see plans is not told how the procedure stands to one
-        return found
-    return found.model_copy(update={"check": check})
+    return _with_check(store, who, case_id, _read(store, who, case_id, "procedure"))
 
 
 @router.put("/api/cases/{case_id}/procedure")
@@ -32,7 +25,7 @@ def save_procedure(
     case_id: CaseId, body: DocumentBody, version: IfMatch, who: Who, store: Records
 ) -> DocumentAnswer:
     """Write the procedure down; If-Match 0 for the first time."""
-    return _save(store, who, case_id, "procedure", body, version)
+    return _with_check(store, who, case_id, _save(store, who, case_id, "procedure", body, version))
 
 
 @router.get("/api/cases/{case_id}/outcome")
@@ -82,3 +75,15 @@ def _save(
     store.check_first(who, "save_document", kind, "write", case_id)
     store.save_document(who, case_id, kind, body.value, version)
     return _read(store, who, case_id, kind)
+
+
+def _with_check(store: Store, who: Principal, case_id: str, found: DocumentAnswer) -> DocumentAnswer:
+    """The procedure with what the rules of the room say of it."""
+    from neurolysis.app.procedure import check_stored_procedure, room_data
+    from neurolysis.app.view_sources import citations_of
+
+    try:
+        check = room_data(check_stored_procedure(store, who, case_id))
+    except ForbiddenError:  # who may not see plans is not told how the procedure stands to one
+        return found
+    return found.model_copy(update={"check": {**check, "citations": citations_of(check)}})

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from neurolysis.app.exposure_files import HEAD, field_file
+from neurolysis.app.view_sources import citations_of
 from neurolysis.approval import Approval
 from neurolysis.errors import NotFoundError
 from neurolysis.plan import Notice
@@ -38,7 +39,10 @@ def read_plan(case_id: CaseId, number: Number, who: Who, store: Records) -> Plan
     plan = store.read_plan(who, case_id, number)
     status = store.plan_status(who, case_id, number)
     return PlanAnswer(
-        record=dict(plan.record), status=status.model_dump(mode="json"), row=plan.row.model_dump(mode="json")
+        record=dict(plan.record),
+        status=status.model_dump(mode="json"),
+        row=plan.row.model_dump(mode="json"),
+        citations=citations_of(plan.record),
     )
 
 
