@@ -211,8 +211,10 @@ def test_a_body_without_a_size_is_counted(client: httpx.Client) -> None:
         for _ in range(20):
             yield b" " * 2**20
 
-    answer = client.post("/api/cases", content=endless(), headers={"content-type": "application/json"})
-    assert answer.status_code == 413
+    # Only the head is read: the server hangs up on the rest, which may cut its own answer short.
+    kind = {"content-type": "application/json"}
+    with client.stream("POST", "/api/cases", content=endless(), headers=kind) as answer:
+        assert answer.status_code == 413
     assert client.get("/api/health").status_code == 200
 
 

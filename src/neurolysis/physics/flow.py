@@ -155,6 +155,7 @@ def solve_flow(
         pressure,
         tolerance,
         LIMIT,
+        energy=True,
     )
     found = jnp.where(a.wall, 0.0, found)
     flux = []

@@ -59,20 +59,28 @@ def apply_operator(diagonal: Array, padded: tuple[Array, ...], x: Array) -> Arra
 
 
 def conjugate_gradients(
-    operator: Any, precondition: Any, rhs: Array, start: Array, tolerance: Array, limit: int
-) -> tuple[Array, Array, Array]:
-    """Solution, iterations and final residual relative to ``rhs`` (both in the preconditioned norm)."""
+    operator: Any, precondition: Any, rhs: Array, start: Array, tolerance: Array, limit: int,
+    *, energy: bool = False,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Solution, iterations and final residual relative to ``rhs`` (both in the preconditioned norm).
+
+    Args:
+        energy: hold the residual against the energy ``x . rhs`` of the solution so far instead, which a good
+            preconditioner makes nearly the same number and which costs no preconditioning.
+    """
     residual = rhs - operator(start)
     z = precondition(residual)
     rz = jnp.vdot(residual, z)
-    # With nothing to solve for (power off, nothing warm) the floor ends the loop before it divides
-    # rounding by rounding; a rise of a millikelvin in one cell lies a hundred times above it.
-    reference = jnp.maximum(jnp.vdot(rhs, precondition(rhs)), NOTHING)
-    goal = tolerance**2 * reference
+    known = None if energy else jnp.vdot(rhs, precondition(rhs))
+
+    def reference(x: Array) -> Array:
+        # With nothing to solve for (power off, nothing warm) the floor ends the loop before it divides
+        # rounding by rounding; a rise of a millikelvin in one cell lies a hundred times above it.
+        return jnp.maximum(jnp.vdot(x, rhs) if known is None else known, NOTHING)
 
     def going(carry: Any) -> Array:
-        _, _, _, rz, count = carry
-        return (rz > goal) & (count < limit)
+        x, _, _, rz, count = carry
+        return (rz > tolerance**2 * reference(x)) & (count < limit)
 
     def step(carry: Any) -> Any:
         x, r, p, rz, count = carry
@@ -85,7 +93,7 @@ def conjugate_gradients(
         return x, r, z + (rz_new / rz) * p, rz_new, count + 1
 
     x, _, _, rz, count = jax.lax.while_loop(going, step, (start, residual, z, rz, 0))
-    return x, count, jnp.sqrt(jnp.abs(rz) / reference)
+    return x, count, jnp.sqrt(jnp.abs(rz) / reference(x))
 
 
 def fast_inverse(modes: tuple[Array, ...], inverse: Array, x: Array) -> Array:
