@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "fuzz" / "fuzz_images.py"
-# A program inherits the highest memory of the one that starts it: a small one stands between fuzzer and tests.
+# A program inherits the highest memory of its starter: a small one stands between fuzzer and tests.
 BETWEEN = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 SETTINGS = ("-seed=1", "-runs=6000", "-max_total_time=60", "-rss_limit_mb=3000", "-timeout=20")
 
