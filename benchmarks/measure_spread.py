@@ -164,7 +164,7 @@ def main():
     load = os.getloadavg()[0]
     found = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {load:.1f} at the start",
-        "celiac": celiac(0.8, 1.2, 1 if chosen.quick else 2),
+        "celiac": celiac(0.8, 1.8, 1 if chosen.quick else 2),
         "pairs": [
             (ours(n, rounds), peer(chosen.peer_python, n))
             for n in ((32, 48) if chosen.quick else (32, 48, 64))

@@ -274,7 +274,7 @@ def test_a_published_pull_replaces_the_joint() -> None:
         ({"mode": "magic"}, (), "external"),
         ({"motion": "dance"}, (), "ulnar_elbow"),
         ({"scar-to-mm": 900.0}, (), "0 to 200 mm"),
-        ({"length-mm": -3.0}, (), "length_mm"),
+        ({"length-mm": -3.0}, (), "--length-mm: .*above 1, up to 1500 mm"),
         ({"tether-at-mm": 30.0}, (), "its place and its stiffness"),
         ({}, ("colour=1",), "modulus_mpa"),
         ({}, ("modulus_mpa=soft",), "not a number"),
