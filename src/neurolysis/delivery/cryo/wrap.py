@@ -9,6 +9,7 @@ import numpy as np
 from neurolysis import __version__
 from neurolysis.delivery.cryo.expose import Prepared, levels_c
 from neurolysis.delivery.cryo.protocol import CryoProtocol
+from neurolysis.delivery.heat import measures
 from neurolysis.errors import SolverError
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
@@ -93,20 +94,7 @@ def size_of(
     cold_length_mm: float,
 ) -> LesionSize:
     """Size of one isotherm of the lowest temperature, the probe's inside with it; z = 0 is the apex."""
-    from neurolysis.physics.lesion import measure
-
-    sign = criterion.sign
-    size = measure(axes_mm, volumes_mm3, sign * np.asarray(field, float), sign * criterion.threshold)
-    none = size.length <= 0
-    return LesionSize(
-        criterion=criterion.id,
-        width_mm=size.width,
-        length_mm=size.length,
-        volume_mm3=size.volume,
-        distal_extent_mm=0.0 if none else -size.low,
-        proximal_extent_mm=0.0 if none else size.high - cold_length_mm,
-        reaches_boundary=size.reaches_boundary,
-    )
+    return measures.size_of(axes_mm, volumes_mm3, np.asarray(field, float), criterion, cold_length_mm)
 
 
 def wrap(plan: Plan, protocol: CryoProtocol, prepared: Prepared, result: Result) -> Exposure:

@@ -92,10 +92,11 @@ def size_of(
     criterion: LesionCriterion,
     active_tip_mm: float,
 ) -> LesionSize:
-    """One lesion size; z = 0 is the apex."""
+    """One lesion size, whichever way its criterion points; z = 0 is the apex."""
     from neurolysis.physics.lesion import measure
 
-    size = measure(axes_mm, volumes_mm3, field, criterion.threshold)
+    sign = criterion.sign
+    size = measure(axes_mm, volumes_mm3, sign * field, sign * criterion.threshold)
     none = size.length <= 0
     return LesionSize(
         criterion=criterion.id,
