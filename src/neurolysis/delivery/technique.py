@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 
 from pydantic import BaseModel
 
-from neurolysis.errors import UnknownNameError
+from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.exposure import Exposure
 from neurolysis.plan import Notice, Numerics, Plan, Protocol
 from neurolysis.quantity import Quantity, Value
@@ -143,6 +143,21 @@ class Technique:
     line_charts: tuple[LineChart, ...] = ()
     places_instrument: bool = True
     benches: tuple[Bench, ...] = ()
+
+
+def setting_value(text: str, name: str) -> float | bool | None:
+    """What ``--set NAME=TEXT`` means; InputError where it is no number, true, false or none."""
+    plain = text.strip().lower()
+    if plain in ("true", "false"):
+        return plain == "true"
+    if plain in ("none", "null"):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            "not a number", where=f"--set {name}", found=text, allowed="a number, true, false or none"
+        ) from None
 
 
 def techniques() -> dict[str, Technique]:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from neurolysis.delivery.laser.protocol import Charring, Emitter
-from neurolysis.delivery.technique import Option, Progress
+from neurolysis.delivery.technique import Option, Progress, setting_value
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.quantity import Value, parse
 
@@ -104,7 +104,7 @@ def bench_of(options: Mapping[str, Any], changes: Mapping[str, str], member: str
     for name, text in changes.items():
         if name not in SETTABLE:
             raise UnknownNameError("unknown property", where="--set", found=name, allowed=SETTABLE)
-        data[name] = _read(text, name)
+        data[name] = setting_value(text, name)
     return parse(LaserBench, data, "simulate")
 
 
@@ -145,20 +145,6 @@ def _tissue(options: Mapping[str, Any], member: str) -> dict[str, Any]:
         "perfusion_per_s": heat.perfusion_per_s.value,
         "blood_heat_capacity_j_per_m3_k": blood.heat_capacity_j_per_m3_k(),
     }
-
-
-def _read(text: str, name: str) -> float | bool | None:
-    plain = text.strip().lower()
-    if plain in ("true", "false"):
-        return plain == "true"
-    if plain in ("none", "null"):
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            "not a number", where=f"--set {name}", found=text, allowed="a number, true, false or none"
-        ) from None
 
 
 def bed_of(case: LaserBench) -> Bed:

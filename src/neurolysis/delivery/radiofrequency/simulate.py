@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurolysis.delivery.radiofrequency.bench import RadiofrequencyBench, report_case, run_case
-from neurolysis.delivery.technique import Option, Progress
-from neurolysis.errors import InputError, UnknownNameError
+from neurolysis.delivery.technique import Option, Progress, setting_value
+from neurolysis.errors import UnknownNameError
 from neurolysis.evidence.instruments import find_cannula
 from neurolysis.evidence.kinetics import kinetics
 from neurolysis.evidence.tissues import tissue_properties
@@ -48,7 +48,7 @@ def bench_case(options: Mapping[str, Any], changes: Mapping[str, str]) -> Radiof
     data = _from_records(options)
     for name, text in changes.items():
         section, field = _locate(name)
-        data[section][field] = _number(text, name)
+        data[section][field] = setting_value(text, name)
     return parse(RadiofrequencyBench, data, "simulate radiofrequency")
 
 
@@ -100,20 +100,6 @@ def _locate(name: str) -> tuple[str, str]:
         problem = "ambiguous property" if homes else "unknown property"
         raise UnknownNameError(problem, where="--set", found=name, allowed=everything)
     return homes[0], field
-
-
-def _number(text: str, name: str) -> float | bool | None:
-    plain = text.strip().lower()
-    if plain in ("true", "false"):
-        return plain == "true"
-    if plain in ("none", "null"):
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            "not a number", where=f"--set {name}", found=text, allowed="a number, true, false or none"
-        ) from None
 
 
 def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: Progress) -> dict[str, Any]:
