@@ -16,6 +16,7 @@ import numpy as np
 from neurolysis.physics.backend import load_jax
 from neurolysis.physics.linear import apply_operator, conjugate_gradients
 from neurolysis.physics.multigrid import build_levels, cycle
+from neurolysis.physics.pockets import Pockets, find_pockets, with_pockets
 from neurolysis.physics.porous import Infusion, end_links, links
 
 jax = load_jax()
@@ -32,12 +33,14 @@ class FlowArrays(NamedTuple):
 
     ``inner``: per axis, conductance of inner faces for a viscosity of 1 Pa s, 1e-12 m3 (times SCALE);
     ``ends``: the same of the box's low and high faces, grid-shaped without that axis;
-    ``fall``: per axis, gravity times the distance between cell centres at inner faces, m2/s2.
+    ``fall``: per axis, gravity times the distance between cell centres at inner faces, m2/s2;
+    ``pockets``: groups of cells whose level the multigrid cycle alone would find slowly.
     """
 
     inner: tuple[Array, ...]
     ends: tuple[tuple[Array, Array], ...]
     fall: tuple[Array, ...]
+    pockets: Pockets | None
     storage: Array
     leak: Array
     wall: Array
@@ -68,6 +71,7 @@ def flow_arrays(problem: Infusion) -> FlowArrays:
         inner=inner,
         ends=ends,
         fall=fall,
+        pockets=find_pockets(inner),
         storage=_single(SCALE * medium.storage * volumes),
         leak=_single(SCALE * medium.leak * volumes * medium.open),
         wall=jnp.asarray(~medium.open),
@@ -150,7 +154,7 @@ def solve_flow(
     levels = jax.lax.optimization_barrier(build_levels(tuple(inner), extra))
     found, count, rest = conjugate_gradients(
         partial(apply_operator, levels[0].diagonal, levels[0].padded),
-        partial(cycle, levels),
+        with_pockets(a.pockets, tuple(inner), extra, partial(cycle, levels)),
         rhs,
         pressure,
         tolerance,

@@ -19,6 +19,9 @@ from neurolysis.physics import upstream
 
 Array = Any
 COURANT = 0.9
+DIFFUSIVE = 0.5
+"""Share of it that diffusion alone may use up: the rest is left to flow, or every cell of a diffusing grid
+would count as fast and be carried to first order only."""
 loops: Any = upstream
 """Compiled: the checker would hold them to their Python signatures' exact types."""
 SUBSTEPS = 6
@@ -87,7 +90,7 @@ def _steps(length: float, flow: Array, spread: Array) -> int:
     quickest = float((flow + spread).max())
     widest = float(spread.max())
     needed = int(np.ceil(length * quickest / COURANT))
-    count = max(1, min(needed, SUBSTEPS), int(np.ceil(length * widest / COURANT)))
+    count = max(1, min(needed, SUBSTEPS), int(np.ceil(length * widest / (DIFFUSIVE * COURANT))))
     if count > MOST_SUBSTEPS:
         raise SolverError(
             "diffusion is too fast for this grid",
