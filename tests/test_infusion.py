@@ -253,7 +253,8 @@ def test_a_ball_of_agent_diffuses_as_crank_says() -> None:
 def carried_point_source(count: int, *, cut: bool = True) -> float:
     """Largest error, part of the peak, of agent released at a point in a straight flow that also diffuses.
 
-    ``cut``: in steps chosen here, else in as many as the transport itself chooses. Exact (unit release): C = (4 pi D t)^(-3/2) exp(-|x - x0 - u t|^2 / (4 D t)), t from 0.2 to 0.5.
+    ``cut``: in steps chosen here, else in as many as the transport itself chooses.
+    Exact (unit release): C = (4 pi D t)^(-3/2) exp(-|x - x0 - u t|^2 / (4 D t)), t from 0.2 to 0.5.
     """
     d, speed, since, until = 0.005, 1.0, 0.2, 0.5
     long, side = Axis(np.linspace(0.0, 1.0, count + 1)), Axis(np.linspace(-0.25, 0.25, count // 2 + 1))
