@@ -30,6 +30,8 @@ The tables below are made from the program's own model (`neurolysis schema case`
   millimetres.
 - `treatment.protocol` holds the fields of the technique's own protocol; `neurolysis schema NAME` with an
   unknown name lists the published schemas.
+- `images_from: NAME` beside the fields below takes image and label maps from the case folder NAME next to
+  this one, so that two cases can share them. The loader checks it; the case then holds the paths to there.
 
 The demonstration's own case is `src/neurolysis/data/demo/case.yaml`.
 """

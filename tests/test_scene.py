@@ -22,7 +22,6 @@ from neurolysis.localization.foramen import HEIGHT_MM, zone_below
 from neurolysis.localization.medial_branch import as_given, parallel_placement
 from neurolysis.localization.scene_builder import build_scene, derive_target
 from neurolysis.localization.schemes import Labels, read_label_map
-from neurolysis.localization.skin import skin_mask
 from neurolysis.localization.structures import Surroundings, find_structures
 from neurolysis.localization.vertebra import find_vertebra
 from neurolysis.planning.make import make_plan
@@ -193,18 +192,6 @@ def test_without_parts_the_canal_is_unknown_with_its_reason() -> None:
     assert found["segmental_nerve"].mask is None
 
 
-def test_skin_is_found_behind_the_body_and_not_on_the_table() -> None:
-    image = phantoms.grid(STRAIGHT, 2.0)
-    array = np.full(image.shape, -1000.0)
-    back = image.to_lps(np.moveaxis(np.indices(image.shape), 0, -1))[..., 1]
-    array[back < 215] = 40.0
-    array[(back > 225) & (back < 229)] = 200.0
-    skin = skin_mask(image.with_array(array))
-    assert skin is not None
-    assert 211 < back[skin].min() <= back[skin].max() < 215
-    assert skin_mask(image.with_array(np.where(back < 400, 40.0, array))) is None
-
-
 # --- given anatomy -----------------------------------------------------------------------------------
 
 NERVE = {
@@ -224,6 +211,14 @@ def test_a_given_target_is_used_as_it_is() -> None:
     assert nerve.curve.as_array().tolist() == NERVE["points_mm"]
     assert nerve.position_sd_mm.value == 1.0
     assert scene.landmarks == ()
+
+
+@pytest.mark.parametrize(("level", "count"), [(None, 0), (" ", 0), ("L3", 2)])
+def test_only_a_target_at_a_vertebra_has_segmental_nerves_to_spare(level: str | None, count: int) -> None:
+    """Without a vertebra nothing is listed as an "upper segmental nerve" whose place is unknown."""
+    target = {"nerve": "lateral_femoral_cutaneous_nerve", "side": "left", "bony_level": level}
+    scene = build_scene(changed(target=target, nerves=[{**NERVE, "name": target["nerve"]}]), DEMO)
+    assert [s.kind for s in scene.structures].count("segmental_nerve") == count
 
 
 def test_another_nerve_stands_beside_the_derived_target() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from neurolysis.aftercare.course import (
     Course,
@@ -122,18 +122,7 @@ def care(
             "the outcome is of another case", where="outcome.yaml", found=seen.case_id, allowed=case.id
         )
     check_days(seen, on)
-    done = seen.procedure
     modality_id, group = find_modality(technique).id, target_of(target).id
-    before = daily_mme(case.medications, clinician=seen.clinician)
-    which = {
-        "sedation": bool(done and done.sedation != "none") or _sedated(case) if sedated is None else sedated,
-        "opioids": bool(before.parts),
-    }
-    scores = tuple(
-        recovery_score(check.scale, check.items, blood_pressure_unit=blood_pressure_unit)
-        for check in seen.recovery
-    )
-    room, home = _ready(scores, (LEAVE_ROOM,)), _ready(scores, GO_HOME)
     return AftercarePlan(
         case_id=case.id,
         case_hash=case.content_hash(),
@@ -141,25 +130,60 @@ def care(
         on=on,
         technique=modality_id,
         target=group,
-        performed=done.performed.date() if done else None,
-        watch=fitting(watch_list(), modality_id, group, **which),
-        signs=seen.vital_signs,
-        diary=seen.diary,
-        alarms=sign_alarms(seen.vital_signs, done),
-        alarm_note=rules()["site_alarms"],
-        recovery=scores,
-        may_leave_recovery=room,
-        may_go_home=_with_escort(case, home),
-        home_needs=tuple(_home_needs(case, home)),
-        instructions=fitting(instructions(), modality_id, group, **which),
-        red_flags=fitting(patient_red_flags(), modality_id, group, **which),
-        follow_up=tuple(follow_up(done.performed.date() if done else None)),
-        course=read_course(seen) if seen.diary else None,
-        opioids=opioid_course(seen, before if before.parts else None),
-        complications=tuple(grade(item) for item in seen.complications),
+        performed=seen.procedure.performed.date() if seen.procedure else None,
         regrowth=earliest_return(group),
         repeat=repeat_advice(case.condition, group, modality_id),
+        **_in_recovery(case, seen, blood_pressure_unit),
+        **_told(case, seen, modality_id, group, sedated),
+        **_afterwards(case, seen),
     )
+
+
+def _in_recovery(
+    case: Case, seen: Outcome, blood_pressure_unit: Literal["mmHg", "percent"] | None
+) -> dict[str, Any]:
+    """Signs, alarms, scores and who may leave."""
+    scores = tuple(
+        recovery_score(check.scale, check.items, blood_pressure_unit=blood_pressure_unit)
+        for check in seen.recovery
+    )
+    home = _ready(scores, GO_HOME)
+    return {
+        "signs": seen.vital_signs,
+        "alarms": sign_alarms(seen.vital_signs, seen.procedure),
+        "alarm_note": rules()["site_alarms"],
+        "recovery": scores,
+        "may_leave_recovery": _ready(scores, (LEAVE_ROOM,)),
+        "may_go_home": _with_escort(case, home),
+        "home_needs": tuple(_home_needs(case, home)),
+    }
+
+
+def _told(
+    case: Case, seen: Outcome, technique: str, target: str, sedated: bool | None
+) -> dict[str, tuple[Advice, ...]]:
+    """What to watch for and what the patient is told, as far as it fits."""
+    done = seen.procedure
+    if sedated is None:
+        sedated = bool(done and done.sedation != "none") or _sedated(case)
+    which = {
+        "sedation": sedated,
+        "opioids": bool(daily_mme(case.medications, clinician=seen.clinician).parts),
+    }
+    lists = {"watch": watch_list(), "instructions": instructions(), "red_flags": patient_red_flags()}
+    return {name: fitting(items, technique, target, **which) for name, items in lists.items()}
+
+
+def _afterwards(case: Case, seen: Outcome) -> dict[str, Any]:
+    """Contacts, diary, course of pain and opioids, complications."""
+    before = daily_mme(case.medications, clinician=seen.clinician)
+    return {
+        "diary": seen.diary,
+        "follow_up": tuple(follow_up(seen.procedure.performed.date() if seen.procedure else None)),
+        "course": read_course(seen) if seen.diary else None,
+        "opioids": opioid_course(seen, before if before.parts else None),
+        "complications": tuple(grade(item) for item in seen.complications),
+    }
 
 
 def follow_up(performed: date | None) -> Iterator[FollowUp]:

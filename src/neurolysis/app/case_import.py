@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from neurolysis.app.case_files import collected
+from neurolysis.app.case_files import collected, named_files
 from neurolysis.app.cases import CASE_FILE, load_case
 from neurolysis.case import Case, ImageSource, Patient
 from neurolysis.errors import InputError
@@ -98,7 +98,7 @@ def arrived(brought: Sequence[Brought], work: Path) -> Arrived:
     kind = kind_of(brought)
     if kind == "case text":
         case, _ = load_case(_copy(brought[0].place, work / CASE_FILE))
-        return Arrived(_without_missing(case, work), {}, ())
+        return Arrived(_without_files(case), {}, ())
     if kind == "case folder":
         return _case_folder(brought, work)
     if kind == "images":
@@ -107,13 +107,12 @@ def arrived(brought: Sequence[Brought], work: Path) -> Arrived:
     raise InputError("this is taken in elsewhere", found=kind)
 
 
-def _without_missing(case: Case, folder: Path) -> Case:
-    try:
-        return collected(case, folder)[0]
-    except InputError as error:
+def _without_files(case: Case) -> Case:
+    for where, path in named_files(case):
         raise InputError(
-            "the case names files: bring its whole folder as one ZIP", where=error.where, found=error.found
-        ) from error
+            "the case names files: bring its whole folder as one ZIP", where=f"case.yaml: {where}", found=path
+        )
+    return case
 
 
 def _case_folder(brought: Sequence[Brought], work: Path) -> Arrived:
@@ -126,10 +125,7 @@ def _case_folder(brought: Sequence[Brought], work: Path) -> Arrived:
             _copy(one.place, folder / _safe(one.name))
     name = _case_among([file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()])
     case, place = load_case(folder / str(name))
-    moved, files = collected(case, place)
-    outside = [one for one in files.values() if not one.is_relative_to(folder.resolve())]
-    if outside:
-        raise InputError("the case names a file outside its folder", where=CASE_FILE)
+    moved, files = collected(case, place, within=folder)
     return Arrived(moved, files, ())
 
 

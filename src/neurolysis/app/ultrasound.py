@@ -16,12 +16,18 @@ from neurolysis.errors import InputError, OutputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from neurolysis.localization.ultrasound.bmode import Sonogram
     from neurolysis.localization.ultrasound.pictures import UltrasoundImage
+    from neurolysis.localization.ultrasound.placing import LaidProbe
     from neurolysis.localization.ultrasound.segment import Segmentation
+    from neurolysis.plan import Placement
+    from neurolysis.scene import Scene
 
 PALETTE = (0, 0, 0, 230, 200, 40, 60, 110, 255)
 """Background, nerve, vessel: red, green, blue of each."""
 LEAST_MM, MOST_MM = 0.005, 2.0
+HUB_MM = 200.0
+"""How far up the needle a point is taken to give its way."""
 
 
 def segment_ultrasound(
@@ -161,28 +167,16 @@ def rehearse(
     """
     from PIL import Image
 
-    from neurolysis.app.cases import load_case
-    from neurolysis.localization.scene_builder import build_scene
-    from neurolysis.localization.ultrasound.bmode import echo_settings, sonogram
+    from neurolysis.localization.ultrasound.bmode import sonogram
     from neurolysis.localization.ultrasound.placing import probe_over
-    from neurolysis.localization.ultrasound.probe import needle_sight
-    from neurolysis.planning.make import make_plan
 
     _require_free(out, overwrite)
-    case, folder = load_case(case_path)
-    if case.treatment is None or not case.treatment.placements:
-        raise InputError(
-            "no needle is laid in this case", where="case.yaml: treatment", allowed="placements with a tip"
-        )
-    scene = build_scene(case, folder)
-    placement = make_plan(case, scene).placements[0]
-    tip = np.array(placement.tip_mm)
-    hub = tip + 200.0 * np.array(placement.direction_to_hub)
-    middle = scene.target().curve.as_array().mean(axis=0)
-    laid = probe_over(scene, tip, hub, approach=approach, shift_mm=shift_mm)
+    scene, placement = _laid_needle(case_path)
+    hub = np.array(placement.tip_mm) + HUB_MM * np.array(placement.direction_to_hub)
+    held = probe_over(scene, np.array(placement.tip_mm), hub, approach=approach, shift_mm=shift_mm)
     made = sonogram(
         scene,
-        laid.probe,
+        held.probe,
         (placement.tip_mm, tuple(hub)),
         frequency_mhz=frequency_mhz,
         gain_db=gain_db,
@@ -192,19 +186,42 @@ def rehearse(
     if marks:
         _mark(picture, made)
     _write(picture, out)
-    sight = needle_sight(laid.probe, tip, hub, middle)
+    return {"picture": str(out), "frequency_mhz": frequency_mhz, **_seen(scene, placement, held, made)}
+
+
+def _laid_needle(case_path: Path) -> tuple[Scene, Placement]:
+    """The scene of a case and the first needle laid in it."""
+    from neurolysis.app.cases import load_case
+    from neurolysis.localization.scene_builder import build_scene
+    from neurolysis.planning.make import make_plan
+
+    case, folder = load_case(case_path)
+    if case.treatment is None or not case.treatment.placements:
+        raise InputError(
+            "no needle is laid in this case", where="case.yaml: treatment", allowed="placements with a tip"
+        )
+    scene = build_scene(case, folder)
+    return scene, make_plan(case, scene).placements[0]
+
+
+def _seen(scene: Scene, placement: Placement, held: LaidProbe, made: Sonogram) -> dict[str, Any]:
+    """How the needle lies to the plane, and what of needle and nerve the picture shows."""
+    from neurolysis.localization.ultrasound.bmode import echo_settings
+    from neurolysis.localization.ultrasound.probe import needle_sight
+
+    tip = np.array(placement.tip_mm)
+    hub = tip + HUB_MM * np.array(placement.direction_to_hub)
+    middle = scene.target().curve.as_array().mean(axis=0)
     return {
-        "picture": str(out),
         "size_px": [made.picture.shape[1], made.picture.shape[0]],
-        "pixel_mm": laid.probe.pixel_mm,
-        "probe": laid.probe.model_dump(mode="json"),
-        "face": laid.words,
-        "sight": sight.model_dump(mode="json"),
+        "pixel_mm": held.probe.pixel_mm,
+        "probe": held.probe.model_dump(mode="json"),
+        "face": held.words,
+        "sight": needle_sight(held.probe, tip, hub, middle).model_dump(mode="json"),
         "tip_px": None if made.tip_px is None else list(made.tip_px),
         "tip_hidden": made.tip_hidden(),
         "nerve_px": int(made.nerve.sum()),
         "nerve_hidden_share": float(made.shadow[made.nerve].mean()) if made.nerve.any() else None,
-        "frequency_mhz": frequency_mhz,
         "simulated": echo_settings().note,
         "research_use": RESEARCH_USE,
     }

@@ -217,7 +217,7 @@ def _surroundings(case: Case, labels: Labels, image: Volume, nerves: tuple[Nerve
         image=image,
         labels=labels,
         centre_mm=centres[0] if centres else None,
-        level=_level(case.target) if case.target else None,
+        level=(_level(case.target) or None) if case.target else None,
         side=side,
     )
 

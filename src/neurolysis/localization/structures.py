@@ -17,7 +17,7 @@ from neurolysis.evidence.limits import kind_title, limits_for
 from neurolysis.geometry import FloatArray, Volume
 from neurolysis.localization import canal, foramen
 from neurolysis.localization.schemes import BoolArray, Labels
-from neurolysis.localization.skin import skin_mask
+from neurolysis.localization.skin import Skin, cut_mm, find_skin
 from neurolysis.localization.vertebra import BodySide, find_vertebra
 from neurolysis.scene import Review, Structure
 
@@ -26,6 +26,8 @@ CANAL_SD_MM = 2.0
 FORAMEN_SD_MM = 3.0
 NEAR_MM = 80.0
 """Labelled structures further from the target than this are left out: the solver's box ends at 40 mm."""
+SKIN_NEAR_MM = 40.0
+"""An edge of the image that cuts the body matters for the skin when it lies within the solver's box."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def find_structures(
     if SEGMENTAL not in kinds:
         listed.extend(derived_segmental_nerves(around))
     if SKIN not in kinds:
-        listed.append(skin_structure(case, around.image))
+        listed.append(skin_structure(case, around))
     return tuple(listed)
 
 
@@ -131,22 +133,41 @@ def derived_segmental_nerves(around: Surroundings) -> Iterator[Structure]:
         )
 
 
-def skin_structure(case: Case, image: Volume) -> Structure:
+def skin_structure(case: Case, around: Surroundings) -> Structure:
     """The skin where the image reaches it; else unknown, unless the case gives its depth."""
-    mask = skin_mask(image) if case.image is None or case.image.modality == "CT" else None
+    image = around.image
+    readable = case.image is None or case.image.modality == "CT"
+    skin = find_skin(image) if readable else None
     reason = "skin outside image"
+    if skin is not None and (unseen := _skin_unseen_nearer(skin, around)):
+        skin, reason = None, unseen
     if case.skin_depth_mm is not None:
         reason += f"; the case gives {case.skin_depth_mm:g} mm from skin to target along the needle"
     return Structure(
         name="skin",
         kind=SKIN,
-        mask=None if mask is None else _as_mask(mask, image, "skin"),
-        unknown_reason="" if mask is not None else reason,
+        mask=None if skin is None else _as_mask(skin.mask, image, "skin"),
+        unknown_reason="" if skin is not None else reason,
         limits=limits_for(SKIN),
         review="derived, unreviewed",
-        derivation="outermost layer of the body towards the back, told by air beyond it"
-        if mask is not None
+        derivation=f"outermost layer of the body towards {', '.join(skin.sides)}, told by air beyond it"
+        if skin is not None
         else "",
+    )
+
+
+def _skin_unseen_nearer(skin: Skin, around: Surroundings) -> str:
+    """Why the skin in the image may not be the nearest one; empty where it is, or the other is far."""
+    if around.centre_mm is None:
+        return ""
+    cut = cut_mm(around.image, skin.body, around.centre_mm)
+    shown = around.image.to_lps(np.argwhere(skin.mask))
+    gap = float(np.linalg.norm(shown - around.centre_mm, axis=1).min())
+    if cut is None or cut >= min(gap, SKIN_NEAR_MM):
+        return ""
+    return (
+        f"the image ends inside the body {cut:.0f} mm from the target: the skin there is not seen, "
+        f"and that in the image, {gap:.0f} mm away, need not be the nearest"
     )
 
 

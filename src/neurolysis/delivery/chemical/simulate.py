@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +11,10 @@ from pydantic import Field
 from neurolysis.delivery.technique import Option, Progress
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.quantity import Value, parse
+
+if TYPE_CHECKING:
+    from neurolysis.delivery.chemical.members import Constants
+    from neurolysis.evidence.injectates import Injectate
 
 TISSUES = ("fat", "muscle", "planes")
 MM = 1e-3
@@ -84,43 +88,39 @@ def bench_of(options: Mapping[str, Any], changes: Mapping[str, str], member: str
         UnknownNameError: agent, vehicle, tissue or property; InputError: a strength that does not exist.
     """
     from neurolysis.delivery.chemical.members import constants
-    from neurolysis.delivery.chemical.problem import TABLE
-    from neurolysis.evidence.injectates import (
-        injectate,
-        mixture_viscosity_mpa_s,
-        porous_body,
-        solution_density_g_per_ml,
-        still_fluid,
-    )
-    from neurolysis.evidence.tissues import tissue_names, tissue_properties
+    from neurolysis.evidence.injectates import injectate
 
     agent = injectate(str(options["agent"]))
-    vehicle, percent = str(options["vehicle"]), float(options["concentration-percent"])
-    agent.require_strength(percent, vehicle, "--concentration-percent")
+    agent.require_strength(_percent(options), str(options["vehicle"]), "--concentration-percent")
     made = constants(agent, member)  # type: ignore[arg-type]
-    tissue = str(options["tissue"])
-    permeability, porosity, water = made.tissue(tissue)
-    solution, own = agent.solution(vehicle), still_fluid()
-    parts = np.linspace(0, 1, TABLE)
-    strength = 1.0 if solution.vehicle else percent / 100
-    light = own.density_g_per_ml.value
-    heavy = float(options.get("density-g-per-ml") or 0.0)
-    if heavy and not LIGHTEST < heavy < HEAVIEST:
-        raise InputError(
-            "no solution is as light or as heavy",
-            where="--density-g-per-ml",
-            found=heavy,
-            allowed=f"above {LIGHTEST:g}, below {HEAVIEST:g} g/mL; 0: not given",
-        )
-    if not heavy and options.get("gravity"):
-        heavy = solution_density_g_per_ml(agent, vehicle, percent)
-    flow = tissue_properties(tissue).perfusion_per_s.value if tissue in tissue_names() else 0.0
-    data: dict[str, Any] = {
-        "concentration_percent": percent,
+    data = {
+        "concentration_percent": _percent(options),
         "volume_ml": float(options["volume-ml"]),
         "rate_ml_per_min": float(options["rate-ml-per-min"]),
         "observe_min": float(options["observe-min"]),
         "thresholds_percent": tuple(t.percent for t in agent.thresholds),
+        **_tissue_fields(made, str(options["tissue"])),
+        "viscosity_mpa_s": _viscosities(agent, options),
+        "density_g_per_ml": _densities(agent, options),
+        "gravity_m_per_s2": 9.80665 if options.get("gravity") else 0.0,
+        "finest_mm": float(options["finest-mm"]),
+        **_changed(changes),
+    }
+    return parse(InjectionBench, data, "simulate")
+
+
+def _percent(options: Mapping[str, Any]) -> float:
+    return float(options["concentration-percent"])
+
+
+def _tissue_fields(made: Constants, tissue: str) -> dict[str, Any]:
+    """What a member's constants and the tissue round the outlet set."""
+    from neurolysis.evidence.injectates import porous_body
+    from neurolysis.evidence.tissues import tissue_names, tissue_properties
+
+    permeability, porosity, water = made.tissue(tissue)
+    flow = tissue_properties(tissue).perfusion_per_s.value if tissue in tissue_names() else 0.0
+    return {
         "permeability_m2": permeability,
         "grain_ratio": made.grain_ratio if tissue == "muscle" else 1.0,
         "porosity": porosity,
@@ -130,23 +130,51 @@ def bench_of(options: Mapping[str, Any], changes: Mapping[str, str], member: str
         "perfusion_per_s": made.perfusion_share * flow,
         "diffusivity_m2_per_s": made.diffusivity,
         "exchange_per_s": made.exchange_per_s,
-        "viscosity_mpa_s": tuple(
-            mixture_viscosity_mpa_s(solution, strength, parts, own.viscosity_mpa_s.value).tolist()
-        ),
-        "density_g_per_ml": (light, heavy or light),
         "rest_share": made.rest_share,
-        "gravity_m_per_s2": 9.80665 if options.get("gravity") else 0.0,
         "outlet_mm": porous_body().outlet_mm.value + made.backflow_m / MM,
-        "finest_mm": float(options["finest-mm"]),
     }
+
+
+def _viscosities(agent: Injectate, options: Mapping[str, Any]) -> tuple[float, ...]:
+    """From tissue fluid to injectate, mPa s."""
+    from neurolysis.delivery.chemical.problem import TABLE
+    from neurolysis.evidence.injectates import mixture_viscosity_mpa_s, still_fluid
+
+    solution = agent.solution(str(options["vehicle"]))
+    strength = 1.0 if solution.vehicle else _percent(options) / 100
+    own = still_fluid().viscosity_mpa_s.value
+    return tuple(mixture_viscosity_mpa_s(solution, strength, np.linspace(0, 1, TABLE), own).tolist())
+
+
+def _densities(agent: Injectate, options: Mapping[str, Any]) -> tuple[float, float]:
+    """Of tissue fluid and injectate, g/mL; equal where gravity is off and none was given."""
+    from neurolysis.evidence.injectates import solution_density_g_per_ml, still_fluid
+
+    fluid = still_fluid().density_g_per_ml.value
+    own = float(options.get("density-g-per-ml") or 0.0)
+    if own and not LIGHTEST < own < HEAVIEST:
+        raise InputError(
+            "no solution is as light or as heavy",
+            where="--density-g-per-ml",
+            found=own,
+            allowed=f"above {LIGHTEST:g}, below {HEAVIEST:g} g/mL; 0: not given",
+        )
+    if not own and options.get("gravity"):
+        own = solution_density_g_per_ml(agent, str(options["vehicle"]), _percent(options))
+    return fluid, own or fluid
+
+
+def _changed(changes: Mapping[str, str]) -> dict[str, float]:
+    """Properties set by hand, as numbers."""
+    changed = {}
     for name, text in changes.items():
         if name not in SETTABLE:
             raise UnknownNameError("unknown property", where="--set", found=name, allowed=SETTABLE)
         try:
-            data[name] = float(text)
+            changed[name] = float(text)
         except ValueError:
             raise InputError("not a number", where=f"--set {name}", found=text) from None
-    return parse(InjectionBench, data, "simulate")
+    return changed
 
 
 def extent_of(case: InjectionBench) -> float:

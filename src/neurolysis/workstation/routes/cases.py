@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from pydantic import Field, JsonValue
 from starlette.background import BackgroundTask
 
-from neurolysis.app.case_files import collected
+from neurolysis.app.case_files import collected, named_files
 from neurolysis.app.cases import load_case
 from neurolysis.errors import ForbiddenError, InputError, NotFoundError
 from neurolysis.records.store import Principal, Store
@@ -71,10 +71,8 @@ def without_files(case: Any) -> Any:
     Raises:
         InputError: naming the first field with a file.
     """
-    named = [("image", case.image), ("labels", case.labels), ("structures", case.structures)]
-    field = next((name for name, value in named if value), None)
-    if field:
-        raise InputError("a new case from text has no files: import them", where=f"case.{field}")
+    for where, path in named_files(case):
+        raise InputError("a new case from text has no files: import them", where=f"case.{where}", found=path)
     return case
 
 
