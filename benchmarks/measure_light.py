@@ -1,6 +1,7 @@
-"""Measure photon transport on the 'cube60' problem of MCX: ours on one and more threads, and MCXCL on a CPU.
+"""Measure photon transport on the 'cube60' problem of MCX: ours on one and more threads, the same physics in
+JAX (peers/light_jax.py), and MCXCL on a CPU.
 
-python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--peer-python PATH] [--plan] [--page FILE]
+python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--jax-photons 100000] [--peer-python PATH] [--plan] [--page FILE]
 
 cube60: 60 x 60 x 60 voxels of 1 mm, absorption 0.005 and scattering 1 per mm, g 0.01, n 1.37, a pencil beam
 onto the middle of one face, nothing reflected at faces, photons followed for 5 ns, no roulette.
@@ -97,6 +98,15 @@ def peer(python, photons, rounds):
     return json.loads(lines[0][6:]) if lines else {"error": (done.stderr or done.stdout)[-400:]}
 
 
+def in_jax(photons, rounds):
+    """What the JAX version gives, in a process of its own (it sets up its devices before anything else)."""
+    script = Path(__file__).parent / "peers" / "light_jax.py"
+    command = [sys.executable, str(script), "--photons", str(photons), "--rounds", str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    return json.loads(lines[0][6:]) if lines else {"error": (done.stderr or done.stdout)[-400:]}
+
+
 DEMO = """
 import json, resource, sys, tempfile, time
 from pathlib import Path
@@ -166,11 +176,39 @@ One member in muscle, 1.5 W for 30 s:
 """
 
 
+def jax_text(found):
+    """The part of the page on the JAX version."""
+    item = found.get("jax")
+    if not item:
+        return ""
+    if "error" in item:
+        return f"\nThe JAX version did not run: {item['error']}\n"
+    ours_cpu = statistics.median(found["ours"]["1"]["photons_per_cpu_ms"])
+    its_cpu = statistics.median(item["photons_per_cpu_ms"])
+    check = item["check"]
+    tried = "; ".join(f"{name}: {speed:.1f}" for name, speed in item["settings_tried"].items())
+    return f"""
+## The same physics in JAX
+
+`benchmarks/peers/light_jax.py`: arrays of photons in one `lax.while_loop`, lanes refilled as photons end, compilation
+not counted, {found["jax_photons"]:,} photons a round. On one device it traces {its_cpu:.1f} photons a millisecond of \
+processor time, one thread
+of ours {ours_cpu:.0f}: **{ours_cpu / its_cpu:.0f} times as many**. Photons a millisecond of every setting tried: {tried}. \
+Its van de Hulst slab lies
+{check["reflectance_off_by_errors"]:.1f} and {check["transmittance_off_by_errors"]:.1f} standard errors from the exact \
+reflectance and transmittance.
+"""
+
+
 def page(found):
     """The figures as a page."""
-    rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()] + (
-        [("MCXCL, all cores", found["peer"])] if "photons_per_ms" in found.get("peer", {}) else []
-    )
+    rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()]
+    for name, key in (
+        (f"JAX, {found.get('jax', {}).get('devices')} devices", "jax"),
+        ("MCXCL, all cores", "peer"),
+    ):
+        if "photons_per_ms" in found.get(key, {}):
+            rows.append((name, found[key]))
     body = "\n".join(
         f"| {name} | {statistics.median(item['photons_per_ms']):.0f} | {item['absorbed']:.5f} | "
         + (f"{100 * item['noise']:.2f} % |" if item["noise"] else "- |")
@@ -187,7 +225,7 @@ def page(found):
     elif "error" in said:
         words = f"The peer did not run: {said['error']}"
     one = found["ours"]["1"]
-    return f"""# Speed of photon transport
+    return f"""# Performance: light
 
 Written by `benchmarks/measure_light.py`. One machine, one run: {os.uname().machine}, {os.cpu_count()} cores, load \
 {found["load"]:.1f} at the start.
@@ -203,7 +241,7 @@ under the beam. Ours makes {one["collisions_per_photon"]:.0f} tentative collisio
 faces, so light is tallied where it collides and not along its way. Per millisecond of processor time,
 whatever else the machine does, one thread of ours traces {statistics.median(one["photons_per_cpu_ms"]):.0f}
 photons.
-{plan_text(found)}"""
+{jax_text(found)}{plan_text(found)}"""
 
 
 def main():
@@ -212,16 +250,27 @@ def main():
     )
     parser.add_argument("--photons", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--jax-photons", type=int, default=100_000, help="for the JAX version, slower by far; 0: leave it out"
+    )
     parser.add_argument("--peer-python")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     from numba import config
 
-    found = {"photons": given.photons, "rounds": given.rounds, "load": os.getloadavg()[0], "ours": {}}
+    found = {
+        "photons": given.photons,
+        "jax_photons": given.jax_photons,
+        "rounds": given.rounds,
+        "load": os.getloadavg()[0],
+        "ours": {},
+    }
     counts = sorted({1, 2, config.NUMBA_NUM_THREADS} & set(range(1, config.NUMBA_NUM_THREADS + 1)))
     for threads in counts:
         found["ours"][str(threads)] = ours(given.photons, given.rounds, threads)
+    if given.jax_photons:
+        found["jax"] = in_jax(given.jax_photons, given.rounds)
     if given.peer_python:
         found["peer"] = peer(given.peer_python, given.photons, given.rounds)
     if given.plan:
