@@ -160,7 +160,7 @@ def _dries(run: Mapping[str, Any]) -> bool:
 
 
 def _charring_onset() -> ValidationRow:
-    """The rule and the powers stand as first written; what came out then was a fail, and it is shown as one."""
+    """The rule and the powers stand as first written; the first result was a fail and stays one."""
     row = reading("LL-01")
     runs = {power: _ex_vivo(power, 500.0) for power in (1.0, 2.0)}
     shown = {
