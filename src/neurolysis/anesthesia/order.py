@@ -19,7 +19,7 @@ def order_notices(plan: Anaesthesia, operation: str | None = None) -> tuple[Noti
 
 
 def order_needs(plan: Anaesthesia, operation: str | None = None) -> tuple[str, ...]:
-    """What the case does not say; an operation under general or regional anaesthesia has no order of three."""
+    """What the case does not say; under general or regional anaesthesia an operation has no such order."""
     needs = []
     asked = operation not in ("general", "regional")
     if plan.stimulation is None:

@@ -161,7 +161,8 @@ def _operation(case: Case) -> OperationBy | None:
     if chosen is None or chosen.places_instrument or case.treatment is None:
         return None
     named = case.treatment.protocol.get("anaesthesia")
-    return named if named in ("general", "regional", "local") else "not named"
+    names: tuple[OperationBy, ...] = ("general", "regional", "local")
+    return next((name for name in names if name == named), "not named")
 
 
 def _neurolytic(case: Case) -> bool:
