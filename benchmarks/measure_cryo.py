@@ -13,11 +13,13 @@ import os
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+from apart import core_counts, run_apart
+
+CORES_ON = (None, 1.12)
+"""The grid that is measured on one core and on two: the program's own; with --quick the first."""
 GRIDS = ((0.6, 1.25), (0.45, 1.18), (None, 1.12), (0.2, 1.08))
 """Finest cell (mm, None: the program's own choice) and growth from cell to cell."""
 QUICK = GRIDS[:2]
@@ -60,17 +62,25 @@ def one(finest_mm: float | None, growth: float, rounds: int) -> dict[str, object
     }
 
 
-def apart(finest_mm: float | None, growth: float, rounds: int) -> dict[str, object]:
-    """The same in a process of its own."""
-    words = [sys.executable, __file__, "--one", json.dumps([finest_mm, growth, rounds])]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+def cores_table(rows: dict[int, dict[str, object]]) -> list[str]:
+    """Seconds on one core and on two."""
+    lines = [
+        "",
+        "## One core and two",
+        "",
+        "| cores | cells | later runs, median s | peak memory, MiB |",
+        "|---|---|---|---|",
+    ]
+    for cores, row in rows.items():
+        spent = row["later_s"] if row["later_s"] is not None else row["first_s"]
+        lines.append(f"| {cores} | {row['cells']:,} | {spent:.1f} | {row['peak_mib']:.0f} |")
+    return lines
 
 
-def page(rows: list[dict[str, object]], load: float) -> str:
+def page(rows: list[dict[str, object]], cores: dict[int, dict[str, object]], load: float) -> str:
     """The page of results."""
     lines = [
-        "# Speed of freezing",
+        "# Performance: freezing",
         "",
         "Written by `benchmarks/measure_cryo.py`. The demonstration `freezing`: two cycles of 120 s at "
         f"−70 °C and 60 s of thaw on a real CT. {platform.machine()}, {os.cpu_count()} cores, load {load:.1f} "
@@ -89,7 +99,7 @@ def page(rows: list[dict[str, object]], load: float) -> str:
             f"{row['peak_mib']:.0f} | {row['steps']} | {row['newton']} | {deep[0]:.2f} × {deep[1]:.2f} | "
             f"{ice[0]:.2f} × {ice[1]:.2f} | {row['energy_error']:.1e} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *cores_table(cores)]) + "\n"
 
 
 def main() -> None:
@@ -101,11 +111,16 @@ def main() -> None:
     parser.add_argument("--one", help="internal: one grid as JSON")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(one(*json.loads(given.one))))
+        print("RESULT" + json.dumps(one(*json.loads(given.one))))
         return
     load = os.getloadavg()[0]
-    rows = [apart(finest, growth, given.rounds) for finest, growth in (QUICK if given.quick else GRIDS)]
-    text = page(rows, load)
+
+    def apart(finest: float | None, growth: float, cores: int | None = None) -> dict[str, object]:
+        return dict(run_apart([__file__, "--one", json.dumps([finest, growth, given.rounds])], cores))
+
+    rows = [apart(*grid) for grid in (QUICK if given.quick else GRIDS)]
+    cores = {count: apart(*(QUICK[0] if given.quick else CORES_ON), count) for count in core_counts()}
+    text = page(rows, cores, load)
     print(text)
     if given.write:
         given.write.write_text(text, encoding="utf-8")

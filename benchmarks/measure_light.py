@@ -1,11 +1,14 @@
-"""Measure photon transport on the 'cube60' problem of MCX: ours on one and more threads, and MCXCL on a CPU.
+"""Measure photon transport on the 'cube60' problem of MCX: ours on one and more threads, the same physics in
+JAX (peers/light_jax.py), and MCXCL on a CPU.
 
-python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--peer-python PATH] [--plan] [--page FILE]
+python benchmarks/measure_light.py [--photons 1000000] [--rounds 3] [--jax-photons 100000] [--peer-python PATH] [--plan] [--quick]
+    [--page FILE]
 
 cube60: 60 x 60 x 60 voxels of 1 mm, absorption 0.005 and scattering 1 per mm, g 0.01, n 1.37, a pencil beam
 onto the middle of one face, nothing reflected at faces, photons followed for 5 ns, no roulette.
 
---plan also measures the demonstration placement (seconds, memory) and how a bench run grows with photons and cells.
+--plan also measures the demonstration placement (seconds and memory on one core and two, zones against none) and how a
+bench run grows with photons and cells.
 
 The peer's interpreter needs pmcxcl, intel-opencl-rt, intel-cmplr-lib-rt and tbb from the package index, a
 folder with a file ``intel.icd`` that holds the path of ``libintelocl.so``, and in its environment
@@ -26,6 +29,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from apart import core_counts, run_apart
 
 GATE_S = 5e-9
 PLACE = (slice(25, 35), slice(25, 35), slice(10, 20))
@@ -97,6 +101,15 @@ def peer(python, photons, rounds):
     return json.loads(lines[0][6:]) if lines else {"error": (done.stderr or done.stdout)[-400:]}
 
 
+def in_jax(photons, rounds):
+    """What the JAX version gives, in a process of its own (it sets up its devices before anything else)."""
+    script = Path(__file__).parent / "peers" / "light_jax.py"
+    command = [sys.executable, str(script), "--photons", str(photons), "--rounds", str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    return json.loads(lines[0][6:]) if lines else {"error": (done.stderr or done.stdout)[-400:]}
+
+
 DEMO = """
 import json, resource, sys, tempfile, time
 from pathlib import Path
@@ -110,67 +123,156 @@ print("RESULT" + json.dumps({"wall_s": time.perf_counter() - began, "cpu_s": usa
 
 
 def plan():
-    """Seconds and memory of the demonstration in a process of its own, twice: compiling, and compiled."""
-    rows = []
-    for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", DEMO], capture_output=True, text=True, check=True)
-        rows.append(json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT"))[6:]))
-    return rows
+    """Seconds and memory of the demonstration: the first run compiles, then on one core, then on two."""
+    return {"first": run_apart(["-c", DEMO])} | {str(n): run_apart(["-c", DEMO], n) for n in core_counts()}
 
 
-def growth():
-    """Seconds of one 30 s run in muscle, 1.5 W, against photons and against cells."""
+ZONES = """
+import json, math, time
+from neurolysis.app.cases import load_case
+from neurolysis.app.demo import demo_case
+from neurolysis.delivery.laser import solve
+from neurolysis.delivery.laser.members import MEMBERS, optics
+from neurolysis.delivery.laser.problem import prepare
+from neurolysis.evidence.optics import spectrum
+from neurolysis.localization.scene_builder import build_scene
+from neurolysis.physics.light import LightBox, Play, shine
+from neurolysis.planning.make import make_plan
+import numpy as np
+case, folder = load_case(demo_case("light"))
+scene = build_scene(case, folder)
+plan = make_plan(case, scene)
+prepared = prepare(scene, plan.placements, plan.protocol, plan.numerics)
+bed = prepared.bed
+faces = tuple(axis.faces for axis in bed.grid.axes)
+media = (bed.tissue * (solve.LEVELS + 1)).astype(np.uint16)
+rows = []
+for member in MEMBERS:
+    own = solve.mixtures(optics(prepared.sampled.names, spectrum(plan.protocol.wavelength_nm), member))
+    box = LightBox(faces, media, own, (float(faces[2][0]), float(faces[2][-1])), (1.0,), 1.0, 1.0, 1.0)
+    row = {"member": member}
+    for name, paths in (("whole", math.inf), ("zones", Play(1).zone_paths)):
+        shine(box, bed.sources, Play(1000, least=solve.ROULETTE_BELOW, zone_paths=paths))
+        began = time.process_time()
+        light = shine(box, bed.sources, Play(COUNT, least=solve.ROULETTE_BELOW, zone_paths=paths))
+        row[name] = {"cpu_s": time.process_time() - began, "collisions": light.collisions / light.photons}
+    rows.append(row)
+print("RESULT" + json.dumps(rows))
+"""
+
+
+def zones(photons):
+    """Processor seconds of one renewal on the demonstration's anatomy, with one largest coefficient and by zones."""
+    return run_apart(["-c", ZONES.replace("COUNT", str(photons))])
+
+
+GROWTH = ((5_000, 0.3), (20_000, 0.3), (80_000, 0.3), (20_000, 0.6), (20_000, 0.2))
+
+
+def grown(photons, finest):
+    """Seconds of one 30 s run in muscle, 1.5 W; called in a process of its own."""
+    import resource
+
     from neurolysis.delivery.laser.simulate import bench_of, run_bench
     from neurolysis.delivery.technique import silent, technique
 
     base = {option.name: option.default for option in technique("laser").options}
-    base |= {"power-w": 1.5, "duration-s": 30.0}
-    rows = []
-    for photons, finest in ((5_000, 0.3), (20_000, 0.3), (80_000, 0.3), (20_000, 0.6), (20_000, 0.2)):
-        case = bench_of({**base, "photons": photons}, {"finest_mm": str(finest)}, "middle")
-        run_bench(case.replace(duration_s=1.0), silent)
-        bed, lit = run_bench(case, silent)
-        rows.append(
-            {
-                "photons": photons,
-                "cells": int(bed.grid.volumes.size),
-                "seconds": lit.result.elapsed_s,
-                "light_seconds": lit.light_s,
-                "renewals": lit.renewals,
-            }
-        )
-    return rows
+    base |= {"power-w": 1.5, "duration-s": 30.0, "photons": photons}
+    case = bench_of(base, {"finest_mm": str(finest)}, "middle")
+    run_bench(case.replace(duration_s=1.0), silent)
+    bed, lit = run_bench(case, silent)
+    return {
+        "photons": photons,
+        "cells": int(bed.grid.volumes.size),
+        "seconds": lit.result.elapsed_s,
+        "light_seconds": lit.light_s,
+        "renewals": lit.renewals,
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def growth(rows):
+    """That run against photons and against cells."""
+    return [run_apart([__file__, "--grown", json.dumps(row)]) for row in rows]
 
 
 def plan_text(found):
     """The part of the page on whole plans."""
     if "plan" not in found:
         return ""
-    first, second = found["plan"]
+    first, *_ = found["plan"].values()
+    cores = "\n".join(
+        f"| {n} | {row['wall_s']:.0f} | {row['cpu_s']:.0f} | {row['memory_mib']:.0f} |"
+        for n, row in found["plan"].items()
+        if n != "first"
+    )
     rows = "\n".join(
         f"| {row['photons']:,} | {row['cells']:,} | {row['renewals']} | {row['light_seconds']:.1f} | "
-        f"{row['seconds']:.1f} |"
+        f"{row['seconds']:.1f} | {row['memory_mib']:.0f} |"
         for row in found["growth"]
+    )
+    cut = "\n".join(
+        f"| {row['member']} | {row['whole']['collisions']:.0f} | {row['zones']['collisions']:.0f} | "
+        f"{row['whole']['cpu_s']:.2f} | {row['zones']['cpu_s']:.2f} |"
+        for row in found["zones"]
     )
     return f"""
 ## A whole plan
 
-The demonstration `light` (three members, report and print): {second["wall_s"]:.0f} s ({first["wall_s"]:.0f} s where \
-everything had to be compiled), {second["cpu_s"]:.0f} s of processor time, {second["memory_mib"]:.0f} MiB.
+The demonstration `light` (three members, report and print), compiled before; a first run that compiles takes \
+{first["wall_s"]:.0f} s.
+
+| cores | seconds | processor seconds | peak memory, MiB |
+|---|---|---|---|
+{cores}
+
+One renewal of its light, {found["zone_photons"]:,} photons, with the largest coefficient of the whole box and with that of zones:
+
+| member | collisions a photon, whole | by zones | processor s, whole | by zones |
+|---|---|---|---|---|
+{cut}
 
 One member in muscle, 1.5 W for 30 s:
 
-| photons a renewal | cells | renewals | light, s | light and heat, s |
-|---|---|---|---|---|
+| photons a renewal | cells | renewals | light, s | light and heat, s | peak memory, MiB |
+|---|---|---|---|---|---|
 {rows}
+"""
+
+
+def jax_text(found):
+    """The part of the page on the JAX version."""
+    item = found.get("jax")
+    if not item:
+        return ""
+    if "error" in item:
+        return f"\nThe JAX version did not run: {item['error']}\n"
+    ours_cpu = statistics.median(found["ours"]["1"]["photons_per_cpu_ms"])
+    its_cpu = statistics.median(item["photons_per_cpu_ms"])
+    check = item["check"]
+    tried = "; ".join(f"{name}: {speed:.1f}" for name, speed in item["settings_tried"].items())
+    return f"""
+## The same physics in JAX
+
+`benchmarks/peers/light_jax.py`: arrays of photons in one `lax.while_loop`, lanes refilled as photons end, compilation
+not counted, {found["jax_photons"]:,} photons a round. On one device it traces {its_cpu:.1f} photons a millisecond of \
+processor time, one thread
+of ours {ours_cpu:.0f}: **{ours_cpu / its_cpu:.0f} times as many**. Photons a millisecond of every setting tried: {tried}. \
+Its van de Hulst slab lies
+{check["reflectance_off_by_errors"]:.1f} and {check["transmittance_off_by_errors"]:.1f} standard errors from the exact \
+reflectance and transmittance.
 """
 
 
 def page(found):
     """The figures as a page."""
-    rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()] + (
-        [("MCXCL, all cores", found["peer"])] if "photons_per_ms" in found.get("peer", {}) else []
-    )
+    rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()]
+    for name, key in (
+        (f"JAX, {found.get('jax', {}).get('devices')} devices", "jax"),
+        ("MCXCL, all cores", "peer"),
+    ):
+        if "photons_per_ms" in found.get(key, {}):
+            rows.append((name, found[key]))
     body = "\n".join(
         f"| {name} | {statistics.median(item['photons_per_ms']):.0f} | {item['absorbed']:.5f} | "
         + (f"{100 * item['noise']:.2f} % |" if item["noise"] else "- |")
@@ -187,7 +289,7 @@ def page(found):
     elif "error" in said:
         words = f"The peer did not run: {said['error']}"
     one = found["ours"]["1"]
-    return f"""# Speed of photon transport
+    return f"""# Performance: light
 
 Written by `benchmarks/measure_light.py`. One machine, one run: {os.uname().machine}, {os.cpu_count()} cores, load \
 {found["load"]:.1f} at the start.
@@ -203,7 +305,7 @@ under the beam. Ours makes {one["collisions_per_photon"]:.0f} tentative collisio
 faces, so light is tallied where it collides and not along its way. Per millisecond of processor time,
 whatever else the machine does, one thread of ours traces {statistics.median(one["photons_per_cpu_ms"]):.0f}
 photons.
-{plan_text(found)}"""
+{jax_text(found)}{plan_text(found)}"""
 
 
 def main():
@@ -212,20 +314,38 @@ def main():
     )
     parser.add_argument("--photons", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--jax-photons", type=int, default=100_000, help="for the JAX version, slower by far; 0: leave it out"
+    )
     parser.add_argument("--peer-python")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--quick", action="store_true", help="fewer rows of growth, few photons")
+    parser.add_argument("--grown", help="internal: one row of growth as JSON")
     given = parser.parse_args()
+    if given.grown:
+        print("RESULT" + json.dumps(grown(*json.loads(given.grown))))
+        return
     from numba import config
 
-    found = {"photons": given.photons, "rounds": given.rounds, "load": os.getloadavg()[0], "ours": {}}
+    found = {
+        "photons": given.photons,
+        "jax_photons": given.jax_photons,
+        "rounds": given.rounds,
+        "load": os.getloadavg()[0],
+        "ours": {},
+    }
     counts = sorted({1, 2, config.NUMBA_NUM_THREADS} & set(range(1, config.NUMBA_NUM_THREADS + 1)))
     for threads in counts:
         found["ours"][str(threads)] = ours(given.photons, given.rounds, threads)
+    if given.jax_photons:
+        found["jax"] = in_jax(given.jax_photons, given.rounds)
     if given.peer_python:
         found["peer"] = peer(given.peer_python, given.photons, given.rounds)
     if given.plan:
-        found["plan"], found["growth"] = plan(), growth()
+        found["zone_photons"] = 2_000 if given.quick else 20_000
+        found["plan"], found["zones"] = plan(), zones(found["zone_photons"])
+        found["growth"] = growth(GROWTH[:2] if given.quick else GROWTH)
     print(json.dumps(found, indent=2))
     if given.page:
         given.page.write_text(page(found), encoding="utf-8")

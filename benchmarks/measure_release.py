@@ -1,6 +1,6 @@
 """Measure the nerve as a band: the demonstration, growth with elements, and a sparse solver beside ours.
 
-    python benchmarks/measure_release.py [--quick] [--json FILE]
+    python benchmarks/measure_release.py [--quick] [--json FILE] [--write docs/performance-release.md]
 
 Times are medians of one session. The peer solves the same linear system (all taut) with
 ``scipy.sparse.linalg.spsolve``; that and ours must agree.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from apart import core_counts, run_apart
 from numpy.typing import NDArray
 
 from neurolysis.physics.mechanics import Band, Motion, solve_band
@@ -111,15 +113,57 @@ def demonstration() -> dict[str, float]:
     }
 
 
+def page(rows: list[Row], demo: dict[str, float], cores: dict[int, dict[str, float]], load: float) -> str:
+    """The page of results."""
+    lines = [
+        "# Performance: surgical release",
+        "",
+        f"Written by `benchmarks/measure_release.py`. One machine, one run: {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {load:.1f} at the start.",
+        "",
+        "## The demonstration",
+        "",
+        f"`meralgia`: scene {demo['scene_s']:.2f} s, plan {demo['plan_s']:.2f} s, simulation {demo['simulate_s']:.2f} s "
+        f"({demo['elements']:.0f} elements, {demo['stretches_tried']:.0f} stretches tried for the shortest release; "
+        f"balance {demo['balance_error']:.0e}).",
+        "",
+        "| cores | scene, plan and simulation, s | peak memory, MiB |",
+        "|---|---|---|",
+        *(f"| {n} | {row['scene_s'] + row['plan_s'] + row['simulate_s']:.2f} | {row['peak_mib']:.0f} |"
+          for n, row in cores.items()),
+        "",
+        "The solver of the band is one thread: a second core does nothing for it.",
+        "",
+        "## Growth with elements",
+        "",
+        "The peer solves the same linear system by a general sparse solver (`scipy.sparse.linalg.spsolve`).",
+        "",
+        "| elements | ours, s | sparse solver, s | difference, mm | balance |",
+        "|---|---|---|---|---|",
+        *(f"| {row.elements:,} | {row.ours_s:.3g} | {row.peer_s:.3g} | {row.difference_mm:.1e} | {row.balance_error:.0e} |"
+          for row in rows),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Print a table; with --json also write it."""
+    """Print a table; with --json also write it, with --write as a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--one", action="store_true", help="internal: the demonstration as JSON")
     asked = parser.parse_args()
+    if asked.one:
+        demo = demonstration()
+        demo["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print("RESULT" + json.dumps(demo))
+        return
+    load = os.getloadavg()[0]
     rows = [measured(count, 3 if asked.quick else 7) for count in (QUICK if asked.quick else FULL)]
-    demo = demonstration()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cores = {count: run_apart([__file__, "--one"], count) for count in core_counts()}
+    demo = cores[max(cores)]
+    peak_mb = demo["peak_mib"]
     print("elements  ours s     sparse s   difference mm  balance")
     for row in rows:
         print(
@@ -128,6 +172,8 @@ def main() -> None:
         )
     print("demonstration:", ", ".join(f"{name} {value:.3g}" for name, value in demo.items()))
     print(f"peak memory {peak_mb:.0f} MB; {platform.processor() or platform.machine()}")
+    if asked.write:
+        asked.write.write_text(page(rows, demo, cores, load), encoding="utf-8")
     if asked.json:
         data = {"rows": [asdict(row) for row in rows], "demonstration": demo, "peak_mb": peak_mb}
         asked.json.write_text(json.dumps(data, indent=1) + "\n")

@@ -28,11 +28,22 @@ def page(results):
                 growth(results),
                 "## A batch of variants",
                 batch(results["batch"]),
+                OTHERS,
             )
             if part
         )
         + "\n"
     )
+
+
+OTHERS = """## The other pages
+
+Each has seconds and peak memory of its demonstration, and how they grow.
+
+- [Light and laser](performance-light.md): photon transport beside other programs, whole plans, photons and cells.
+- [Freezing](performance-cryo.md): the demonstration on coarser and finer grids, one core and two.
+- [Surgical release](performance-release.md): the demonstration, elements.
+- [Spread of agents](performance-spread.md): the celiac case, cells."""
 
 
 def heading(machine):

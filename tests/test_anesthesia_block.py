@@ -289,3 +289,55 @@ def test_pages_and_words_say_why_a_limit_is_lower_and_what_is_arranged() -> None
     shown = page(anesthesia_document(old, step))
     for words in ("reduced by 30 %", "stimulation, then anaesthetic, then lesion", "Fasting", "Escort"):
         assert words in shown
+
+
+# ---------------------------------------------------------------- an open operation
+
+
+def operated(by: str, **changes: Any) -> Any:
+    """A complete case whose treatment is an operation under ``by`` anaesthesia."""
+    return prepared(case(**changes), path=Path(text="an open operation", operation=by))  # type: ignore[arg-type]
+
+
+SKIN_ONLY = Anaesthesia(
+    injections=(injection("skin", 5),),
+    sedation="general",
+    fasting_confirmed=True,
+    escort_arranged=True,
+    stimulation=False,
+    intravenous_access=True,
+)
+
+
+def test_an_operation_is_asked_for_no_needle_path() -> None:
+    for by in ("general", "regional", "local"):
+        found = operated(by)
+        assert found.answer == "ready"
+        assert "block.track" not in codes(found.notices)
+    assert any("needle path" in need for need in prepared(case(), path=UNKNOWN_PATH).needs)
+
+
+def test_an_operation_without_named_anaesthesia_is_asked_for_it() -> None:
+    found = operated("not named")
+    assert found.answer == "cannot say"
+    assert [need for need in found.needs if "treatment.protocol.anaesthesia" in need]
+
+
+def test_general_anaesthesia_needs_no_injections_order_or_times() -> None:
+    found = operated("general", anaesthesia=SKIN_ONLY)
+    assert (found.answer, codes(found.notices)) == ("ready", set())
+    assert (
+        found.block.track.text
+        == "An open operation: there is no needle track to numb. Its anaesthesia: general."
+    )
+    none = operated("general", anaesthesia=SKIN_ONLY.replace(injections=()))
+    assert not [need for need in none.needs if "injections" in need]
+    assert "block.skin" not in codes(none.notices)
+    awake = operated("local", anaesthesia=SKIN_ONLY.replace(sedation="none"))
+    assert [need for need in awake.needs if "lesion_minutes" in need]
+
+
+def test_operation_and_plan_of_anaesthesia_may_not_differ() -> None:
+    assert "anaesthesia.differs" in codes(operated("local", anaesthesia=SKIN_ONLY).notices)
+    assert "anaesthesia.differs" in codes(operated("general").notices)
+    assert "anaesthesia.differs" not in codes(operated("regional").notices)

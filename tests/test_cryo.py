@@ -12,11 +12,13 @@ from neurolysis.app.cases import load_case
 from neurolysis.app.demo import demo_case
 from neurolysis.app.simulate import complete_values, simulate
 from neurolysis.delivery.cryo import validation
-from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench, simulate_case
+from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench, report_case, run_case, simulate_case
 from neurolysis.delivery.cryo.expose import expose, prepare
 from neurolysis.delivery.cryo.protocol import CryoProtocol, stretches
 from neurolysis.delivery.cryo.rules import assumptions, expected_return, notices, summary
-from neurolysis.delivery.cryo.simulate import bench_case
+from neurolysis.delivery.cryo.simulate import OPTIONS, bench_case
+from neurolysis.delivery.cryo.wrap import GRID_ERROR
+from neurolysis.delivery.heat.measures import require_energy
 from neurolysis.delivery.technique import silent, technique
 from neurolysis.errors import InputError, SolverError, UnknownNameError
 from neurolysis.evidence.criteria import lesion_criteria
@@ -28,7 +30,7 @@ from neurolysis.evidence.tissues import tissue_properties
 from neurolysis.exposure import EnergyBalance, LabelledField
 from neurolysis.geometry import Volume
 from neurolysis.nerve.along import LOWEST, PEAK, main_measure
-from neurolysis.nerve.injury import assess
+from neurolysis.nerve.injury import assess, size_error
 from neurolysis.nerve.injury_rules import injury_rules
 from neurolysis.nerve.lesion import Lesion, largest_lesion
 from neurolysis.nerve.structures import Ground, worst_within
@@ -245,12 +247,10 @@ def test_two_parallel_probes_share_one_grid():
 
 
 def test_a_broken_balance_gives_no_result():
-    from neurolysis.delivery.cryo.wrap import require_balance
-
     terms = dict.fromkeys(EnergyBalance.model_fields, 0.0)
-    require_balance(EnergyBalance(**{**terms, "error": 0.04}))
-    with pytest.raises(SolverError, match="balance is broken"):
-        require_balance(EnergyBalance(**{**terms, "error": 0.06}))
+    require_energy(EnergyBalance(**{**terms, "error": 0.04}), "freezing solver")
+    with pytest.raises(SolverError, match="freezing solver: the energy balance is broken"):
+        require_energy(EnergyBalance(**{**terms, "error": 0.06}), "freezing solver")
 
 
 # ---------------------------------------------------------------- nerves and structures, by hand
@@ -446,6 +446,40 @@ def test_rows_without_a_tip_temperature_are_not_computable_and_none_is_dropped()
             assert validation._row(item, item.statements[0]).verdict == "not computable"
     heat = [item for item in lesion_measurements() if item.technique == "radiofrequency"]
     assert len(heat) + len(own) + 1 == len(lesion_measurements())  # one row is resistive heating
+
+
+# ---------------------------------------------------------------- error of the grid
+
+
+def test_the_size_error_of_the_grid_is_in_every_result():
+    found = frozen()
+    assert found.model_errors == (GRID_ERROR,)
+    assert size_error(found) == pytest.approx(0.025)
+    told = run()["grid_error"]
+    assert (told["low"], told["high"], told["unit"]) == (0.0, 5.0, "%")
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"tip-temperature-c": -40.0, "freeze-s": 60.0}, {"cycles": 2}, {"freeze-s": 40.0},
+        {"probe-mm": 2.0, "cold-mm": 10.0, "freeze-s": 180.0},
+    ],
+)  # fmt: skip
+def test_sizes_on_a_grid_three_times_finer_are_larger_by_what_is_stated(changes):
+    case = bench_case({**{option.name: option.default for option in OPTIONS}, **changes}, {})
+    own = NUMERICS.replace(finest_mm=0.3)
+    fine = own.replace(finest_mm=0.1, growth=1.05, coarsest_mm=1.0)
+    (a, b) = (
+        report_case(case, *run_case(case, axisymmetric=True, numerics=numerics))["lesion"]
+        for numerics in (own, fine)
+    )
+    for criterion in a:
+        for size in ("width_mm", "length_mm"):
+            short = 100 * (b[criterion][size] / a[criterion][size] - 1)
+            assert 0.0 < short < 3.7
+            assert short < GRID_ERROR.high
 
 
 @pytest.mark.verify

@@ -26,6 +26,7 @@ from neurolysis.exposure import Exposure, LabelledField, LineFields, ResultTable
 from neurolysis.localization.scene_builder import build_scene
 from neurolysis.nerve.masks import Mask
 from neurolysis.plan import Plan
+from neurolysis.planning.anaesthesia import prepare_case
 from neurolysis.planning.make import make_plan
 from neurolysis.planning.prognosis import prognose
 from neurolysis.planning.result import PlanResult
@@ -135,6 +136,20 @@ def test_rules_fire_and_stay_quiet() -> None:
     seen = changed(lambda p: p["scars"][0].update(found_by="operation"))
     assert "scar.assumed" not in codes(seen)
     assert "scar.none" in codes(changed(lambda p: (p.pop("scars"), p.pop("tunnels"))))
+
+
+def test_its_anaesthesia_is_the_operations_and_asks_for_no_needle_path() -> None:
+    case, scene, plan, _ = real()
+    assert case.evaluated is not None
+    found = prepare_case(case, case.evaluated, scene=scene, placements=plan.placements)
+    assert not [need for need in found.needs if "needle" in need or "order" in need or "lesion" in need]
+    assert found.block.track.text.endswith("Its anaesthesia: general.")
+    assert not [n for n in plan.notices if "needle" in n.text and n.code.startswith("anaesthesia")]
+    assert case.treatment is not None
+    protocol = {k: v for k, v in case.treatment.protocol.items() if k != "anaesthesia"}
+    silent = case.replace(treatment=case.treatment.replace(protocol=protocol))
+    told = prepare_case(silent, case.evaluated, scene=scene)
+    assert [need for need in told.needs if "treatment.protocol.anaesthesia" in need]
 
 
 def test_freeing_too_little_is_said() -> None:

@@ -87,12 +87,25 @@ class Block(Value):
     needs: tuple[str, ...] = ()
 
 
+OperationBy = Literal["general", "regional", "local", "not named"]
+NO_TRACK = "An open operation: there is no needle track to numb."
+
+
 class Path(Value):
-    """Length of the needle path from skin to target, mm; None with the reason in ``text``."""
+    """Length of the needle path from skin to target, mm; None with the reason in ``text``.
+
+    ``operation`` is the anaesthesia that an open operation names: there is no needle path then.
+    """
 
     length_mm: float | None = Field(default=None, gt=0)
     text: str
     needle_radius_mm: float | None = Field(default=None, gt=0)
+    operation: OperationBy | None = None
+
+    @property
+    def numbed_otherwise(self) -> bool:
+        """Whether the operation's own anaesthesia numbs skin and nerve, not the injections."""
+        return self.operation in ("general", "regional")
 
 
 class TargetNerve(Value):
@@ -126,8 +139,8 @@ def plan_block(
         nerve=needed,
         timing=times,
         motor_test=_motor_test(injections, lesion_minutes),
-        notices=tuple(_notices(track, needed, times)),
-        needs=tuple(_needs(track, needed, lesion_minutes, lesion_lasts_min, times)),
+        notices=tuple(_notices(track, needed, times, numbed_otherwise=path.numbed_otherwise)),
+        needs=tuple(_needs(path, needed, lesion_minutes, lesion_lasts_min, times)),
     )
 
 
@@ -150,7 +163,9 @@ def _track(injections: Sequence[GivenInjection], path: Path) -> TrackBlock:
     radius = cylinder_radius_mm(track, path.length_mm) if track and path.length_mm else None
     needle = path.needle_radius_mm
     covers = None if radius is None or needle is None else radius > needle
-    if not track:
+    if path.operation is not None and not track:
+        text = f"{NO_TRACK} Its anaesthesia: {path.operation}."
+    elif not track:
         text = "No injection along the track is planned."
         covers = False
     elif radius is None:
@@ -262,10 +277,12 @@ def _still_numb(injection: GivenInjection) -> Literal["possible", "not reliable"
     return "not reliable" if injection.minutes + lasts[1] > 0 else "possible"
 
 
-def _notices(track: TrackBlock, nerve: NerveBlock, times: Sequence[Timing]) -> Iterator[Notice]:
+def _notices(
+    track: TrackBlock, nerve: NerveBlock, times: Sequence[Timing], *, numbed_otherwise: bool
+) -> Iterator[Notice]:
     if track.covers is False:
         yield Notice(severity="warn", code="block.track", text=f"The track is not numbed. {track.text}")
-    if not track.skin_ml:
+    if not track.skin_ml and not numbed_otherwise:
         yield Notice(severity="warn", code="block.skin", text="No injection under the skin is planned.")
     if nerve.enough is False:
         text = f"The target's volume may not be enough. {nerve.text}"
@@ -286,14 +303,18 @@ def _notices(track: TrackBlock, nerve: NerveBlock, times: Sequence[Timing]) -> I
 
 
 def _needs(
-    track: TrackBlock,
+    path: Path,
     nerve: NerveBlock,
     start: float | None,
     lasts: float | None,
     times: Sequence[Timing],
 ) -> Iterator[str]:
-    if track.path_mm is None:
-        yield f"the length of the needle path ({track.path_text})"
+    if path.operation is None and path.length_mm is None:
+        yield f"the length of the needle path ({path.text})"
+    if path.operation == "not named":
+        yield "the anaesthesia of the operation: general, regional or local (treatment.protocol.anaesthesia)"
+    if path.numbed_otherwise:
+        return
     if nerve.cross_section_mm2 is None:
         yield f"the diameter of {nerve.nerve}"
     if start is None:

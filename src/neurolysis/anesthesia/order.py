@@ -13,17 +13,18 @@ ESCORT_FROM = ("minimal", "moderate", "deep", "general")
 FASTING_FROM = ("moderate", "deep", "general")
 
 
-def order_notices(plan: Anaesthesia) -> tuple[Notice, ...]:
-    """Everything wrong with, or missing from, what is arranged."""
-    return (*_order(plan), *_sedation(plan), *_access(plan))
+def order_notices(plan: Anaesthesia, operation: str | None = None) -> tuple[Notice, ...]:
+    """Everything wrong with, or missing from, what is arranged; ``operation``: the anaesthesia it names."""
+    return (*_order(plan), *_sedation(plan), *_differs(plan, operation), *_access(plan))
 
 
-def order_needs(plan: Anaesthesia) -> tuple[str, ...]:
-    """What the case does not say."""
+def order_needs(plan: Anaesthesia, operation: str | None = None) -> tuple[str, ...]:
+    """What the case does not say; under general or regional anaesthesia an operation has no such order."""
     needs = []
+    asked = operation not in ("general", "regional")
     if plan.stimulation is None:
         needs.append("whether nerve stimulation is to be done (anaesthesia.stimulation)")
-    if not plan.order:
+    if not plan.order and asked:
         needs.append("the order of stimulation, anaesthetic and lesion (anaesthesia.order)")
     if plan.sedation is None:
         needs.append("the sedation planned (anaesthesia.sedation)")
@@ -75,6 +76,15 @@ def _sedation(plan: Anaesthesia) -> Iterator[Notice]:
     if plan.sedation in ("deep", "general") and plan.stimulation:
         text = f"Under {plan.sedation} sedation nobody answers to stimulation or reports nerve pain."
         yield _notice("warn", "sedation.no_answer", text)
+
+
+def _differs(plan: Anaesthesia, operation: str | None) -> Iterator[Notice]:
+    """The operation and the plan of anaesthesia must not say different things."""
+    if operation in (None, "not named") or plan.sedation is None:
+        return
+    if (operation == "general") != (plan.sedation == "general"):
+        text = f"The operation names {operation} anaesthesia, the case plans {plan.sedation} sedation."
+        yield _notice("warn", "anaesthesia.differs", text)
 
 
 def _access(plan: Anaesthesia) -> Iterator[Notice]:

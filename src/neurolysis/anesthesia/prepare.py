@@ -54,7 +54,7 @@ def prepare(
 
     Args:
         on: the day of the procedure.
-        path: needle path from skin to target; nerve: the target.
+        path: needle path from skin to target, or the operation in its place; nerve: the target.
         conditions: heart_failure, liver_disease, renal_failure, debilitated, as evaluation found them.
         target_group: target of the catalogue, for the cards; neurolytic: an alcohol or phenol is used.
         mixed_in: what the treatment mixes into its agent; a local anaesthetic in it must be among the doses.
@@ -72,8 +72,11 @@ def prepare(
         lesion_minutes=plan.lesion_minutes,
         lesion_lasts_min=plan.lesion_lasts_min,
     )
-    notices = (*_allergy(case), *dose.notices, *order_notices(plan), *block.notices)
-    needs = (*_missing(case), *_uncounted(plan, mixed_in), *dose.needs, *order_needs(plan), *block.needs)
+    notices = (*_allergy(case), *dose.notices, *order_notices(plan, path.operation), *block.notices)
+    needs = (
+        *_missing(case, path), *_uncounted(plan, mixed_in), *dose.needs, *order_needs(plan, path.operation),
+        *block.needs,
+    )  # fmt: skip
     stopped = any(notice.severity == "stop" for notice in notices)
     return Step3(
         case_id=case.id,
@@ -96,9 +99,10 @@ def prepare(
     )
 
 
-def _missing(case: Case) -> tuple[str, ...]:
+def _missing(case: Case, path: Path) -> tuple[str, ...]:
     missing = []
-    if case.anaesthesia is None or not case.anaesthesia.injections:
+    planned = case.anaesthesia is not None and bool(case.anaesthesia.injections)
+    if not planned and not path.numbed_otherwise:
         missing.append("the planned injections (anaesthesia.injections)")
     if case.allergies is None:
         missing.append("allergies (the case does not say)")

@@ -145,6 +145,15 @@ class Technique:
     benches: tuple[Bench, ...] = ()
 
 
+def deferred(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported when it is first called."""
+
+    def call(*given: Any) -> Any:
+        return getattr(import_module(module), name)(*given)
+
+    return call
+
+
 def setting_value(text: str, name: str) -> float | bool | None:
     """What ``--set NAME=TEXT`` means; InputError where it is no number, true, false or none."""
     plain = text.strip().lower()

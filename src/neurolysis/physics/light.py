@@ -17,16 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurolysis.errors import InputError, SolverError
+from neurolysis.physics.light_zones import OPEN, ZONE_PATHS, zone_tables
 
 Array = NDArray[np.float64]
-LIGHT_SPEED = 299_792_458.0
-"""m/s in vacuum (exact)."""
-OPEN = 1e30
-"""Faces this far away (m) are never met."""
 TALLY_BYTES = 256e6
 """Memory that the blocks' own tallies may take."""
-CLEAR = 1e-12
-"""A medium with fewer interactions a metre counts as clear."""
 MOST_BLOCKS = 64
 MOST_BINS = 65536
 BALANCE = 1e-6
@@ -150,7 +145,8 @@ class Light:
 class Play:
     """How photons are played: number, seed, roulette below ``least`` weight with ``chance`` to go on.
 
-    ``gate_s`` ends photons after this time of flight; None never does.
+    ``gate_s`` ends photons after this time of flight; None never does. ``zone_paths``: how wide zones of one
+    largest coefficient are, in mean free paths; it changes the speed alone.
     """
 
     photons: int
@@ -158,11 +154,14 @@ class Play:
     least: float = 1e-4
     chance: float = 0.1
     gate_s: float | None = None
+    zone_paths: float = ZONE_PATHS
     threads: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.photons <= 10**11:
             raise InputError("number of photons", found=self.photons, allowed="1 to 1e11")
+        if not self.zone_paths > 0:
+            raise InputError("width of the zones", found=self.zone_paths, allowed="above 0, or infinite")
         if not 0 < self.chance < 1 or not 0 <= self.least < 1:
             raise InputError(
                 "roulette", found=(self.least, self.chance), allowed="least 0 to 1, chance between 0 and 1"
@@ -273,18 +272,19 @@ def _volumes(box: LightBox) -> Array:
 def _arrays(box: LightBox, sources: Sequence[LightSource], play: Play, entering: float) -> tuple[Any, ...]:
     """Arguments of the kernel, in its order after the seed."""
     rows, shares = _source_rows(box, sources, 1.0 - entering)
-    layers, optics = _layer_tables(box, play)
+    zones = zone_tables(box, play.gate_s, paths=play.zone_paths)
     starts, faces, scale = _cell_tables(box.faces)
-    bounds = np.array([[f[0], f[-1]] for f in box.faces[:2]], np.float32)
     indices = np.array([box.above, *box.indices, box.below, box.beside])
+    media = np.ascontiguousarray(box.media, np.uint16).ravel()
     return (
         rows,
         shares,
-        bounds,
-        layers,
+        zones.rows,
+        zones.kinds,
+        zones.layers,
         indices,
-        np.ascontiguousarray(box.media, np.uint16).ravel(),
-        optics,
+        media,
+        zones.optics,
         faces,
         starts,
         scale,
@@ -306,44 +306,17 @@ def _cell_tables(
     return starts, padded, scale
 
 
-def _layer_tables(box: LightBox, play: Play) -> tuple[NDArray[np.float32], Array]:
-    """Per layer: z faces, free path, share of the time gate a metre; per layer and medium: optics."""
-    z = 0.5 * (box.faces[2][1:] + box.faces[2][:-1])
-    layers = np.zeros((len(box.indices), 4))
-    optics = np.zeros((len(box.indices), len(box.optics), 4))
-    absorption = np.array([m.absorption for m in box.optics])
-    scattering = np.array([m.scattering for m in box.optics])
-    for number, (low, high, index) in enumerate(
-        zip(box.planes[:-1], box.planes[1:], box.indices, strict=True)
-    ):
-        present = np.unique(box.media[:, :, (z > low) & (z < high)])
-        most = float((absorption + scattering)[present].max()) if len(present) else 0.0
-        free = 1.0 / most if most > CLEAR else OPEN
-        rate = index / (LIGHT_SPEED * play.gate_s) if play.gate_s else 0.0
-        layers[number] = low, high, free, rate
-        if most > CLEAR:
-            rest = np.maximum(most - absorption, 1e-300)
-            optics[number, :, 0] = absorption / most
-            optics[number, :, 1] = scattering / rest
-            optics[number, :, 2] = [m.g for m in box.optics]
-            optics[number, :, 3] = free
-    return layers.astype(np.float32), optics
-
-
 def _source_rows(box: LightBox, sources: Sequence[LightSource], weight: float) -> tuple[Array, Array]:
     if not sources:
         raise InputError("light needs a source", where="light")
     shares = np.cumsum([s.share for s in sources])
-    rows = np.zeros((len(sources), 18))
+    rows = np.zeros((len(sources), 17))
     for row, source in zip(rows, sources, strict=True):
         _require_inside(box, source)
         x, y, axis = _frame(np.array(source.axis, float))
-        layer = int(
-            np.clip(np.searchsorted(box.planes, source.origin[2], side="right") - 1, 0, len(box.indices) - 1)
-        )
         row[:] = (
             KINDS[source.kind], *source.origin, *x, *y, *axis, source.radius, source.sine, source.length,
-            layer, weight,
+            weight,
         )  # fmt: skip
     return rows, shares / shares[-1]
 

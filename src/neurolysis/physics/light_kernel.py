@@ -1,9 +1,10 @@
 """Compiled loops of photon transport: packets of photons, each with a random stream of its own.
 
-A photon flies to its next tentative collision with the largest interaction coefficient of its layer
-(Woodcock's null collisions), so that no cell face has to be looked for; there it leaves the absorbed share
-of its weight, and scatters, by Henyey-Greenstein, or flies on. Flat faces between layers and the box's outer
-faces refract and reflect (Fresnel). Lanes of a packet are worked in stages whose loops the compiler turns
+A photon flies to its next tentative collision with the largest interaction coefficient of its zone, a block
+of cells (Woodcock's null collisions), so that no cell face has to be looked for; there it leaves the absorbed
+share of its weight, and scatters, by Henyey-Greenstein, or flies on. At a zone's face its free path is drawn
+again, as flights have no memory. Flat faces between layers and the box's outer faces refract and reflect
+(Fresnel). Lanes of a packet are worked in stages whose loops the compiler turns
 into vector instructions; only the stage that looks up cells goes lane by lane.
 
 What a photon does depends on its number and the seed alone. A block of photons has tallies of its own, and
@@ -23,11 +24,13 @@ from numba.extending import intrinsic
 Array = Any
 LANES = 64
 """Photons in a packet: more waste time when the last ones of a block die, fewer when loops start."""
-UX, UY, UZ, STEP, LEFT, FREE, G, SCATTER, SPARE, HIT, LOW, HIGH, RATE = (np.int64(3 + k) for k in range(13))
+UX, UY, UZ, STEP, LEFT, FREE, G, SCATTER, SPARE, HIT, RATE = (np.int64(3 + k) for k in range(11))
+LOW = np.int64(14)
+HIGH = np.int64(17)
 """Rows of a packet's state after X, Y, Z (0, 1, 2): direction; step (m); share of the time left; mean free
-path of the layer (m); anisotropy and flag of the scattering to come; spare random number; whether it has
-scattered; the layer's low and high face (m); share of the time gate a metre takes."""
-ROWS = 16
+path of the zone (m); anisotropy and flag of the scattering to come; spare random number; whether it has
+scattered; share of the time gate a metre takes; the zone's three low and three high faces (m)."""
+ROWS = 20
 
 ABOVE, BELOW, SIDES, ABOVE_SQUARES, BELOW_SQUARES, DIRECT_ABOVE, DIRECT_BELOW = range(7)
 GAIN, LOSS, LATE, COLLISIONS, LAUNCHED = range(7, 12)
@@ -157,15 +160,12 @@ def _bin(x: Any, low: Any, inverse: Any, last: Any) -> Any:
 
 
 @_within
-def _fly(
-    f: Array, bits: Array, bounds: Array, scale: Array, starts: Array, faces: Array, cells: Array
-) -> None:
+def _fly(f: Array, bits: Array, scale: Array, starts: Array, faces: Array, cells: Array) -> None:
     """Steps to the next tentative collision; the cell there, or -1 where a face or the time gate comes first.
 
     ``starts`` and ``faces`` hold one row an axis. A bin holds at most one face, so that one comparison
     finds the cell: the one at the bin's low end or the next.
     """
-    x0, x1, y0, y1 = bounds[0, 0], bounds[0, 1], bounds[1, 0], bounds[1, 1]
     lx, ix, bx, ly, iy, by = scale[0, 0], scale[0, 1], scale[0, 2], scale[1, 0], scale[1, 1], scale[1, 2]
     lz, iz, bz = scale[2, 0], scale[2, 1], scale[2, 2]
     ny, nz = np.int32(scale[1, 3]), np.int32(scale[2, 3])
@@ -179,8 +179,9 @@ def _fly(
         z = f[2 * LANES + n] + step * f[UZ * LANES + n]
         left = f[LEFT * LANES + n] - step * f[RATE * LANES + n]
         good = (
-            (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-            & (z >= f[LOW * LANES + n]) & (z <= f[HIGH * LANES + n]) & (left > ZERO)
+            (x >= f[LOW * LANES + n]) & (x <= f[HIGH * LANES + n])
+            & (y >= f[(LOW + 1) * LANES + n]) & (y <= f[(HIGH + 1) * LANES + n])
+            & (z >= f[(LOW + 2) * LANES + n]) & (z <= f[(HIGH + 2) * LANES + n]) & (left > ZERO)
         )  # fmt: skip
         p, q, r = _bin(x, lx, ix, bx), _bin(y, ly, iy, by), _bin(z, lz, iz, bz)
         i, j, k = starts[0, p], starts[1, q], starts[2, r]
@@ -277,17 +278,28 @@ def _start_of(row: Array, streams: Array, n: int) -> tuple[float, float, float, 
 
 
 @_within
-def _enter(n: int, here: Any, layers: Array, f: Array, layer: Array) -> None:
-    """Take up a layer's numbers."""
-    layer[n] = here
-    f[LOW * LANES + n], f[HIGH * LANES + n] = layers[here, 0], layers[here, 1]
-    f[FREE * LANES + n], f[RATE * LANES + n] = layers[here, 2], layers[here, 3]
+def _enter(n: int, i: Any, j: Any, k: Any, zones: Array, kinds: Array, f: Array, zone: Array) -> None:
+    """Take up the numbers of zone (i, j, k)."""
+    zone[n], zone[LANES + n], zone[2 * LANES + n], zone[3 * LANES + n] = kinds[i, j, k], i, j, k
+    for axis in range(3):
+        f[(LOW + axis) * LANES + n] = zones[i, j, k, 2 * axis]
+        f[(HIGH + axis) * LANES + n] = zones[i, j, k, 2 * axis + 1]
+    f[FREE * LANES + n], f[RATE * LANES + n] = zones[i, j, k, 6], zones[i, j, k, 7]
+
+
+@_hot
+def _zone_of(place: Any, lows: Array) -> int:
+    """Number of the zone that holds a place, the outer ones beyond the box."""
+    number = len(lows) - 1
+    while number > 0 and place < lows[number]:
+        number -= 1
+    return number
 
 
 @_hot
 def _launch(
-    n: int, photon: int, photons: int, seed: Any, sources: Array, shares: Array, layers: Array, f: Array,
-    streams: Array, weight: Array, layer: Array, sums: Array,
+    n: int, photon: int, photons: int, seed: Any, sources: Array, shares: Array, zones: Array, kinds: Array,
+    f: Array, streams: Array, weight: Array, zone: Array, sums: Array,
 ) -> None:  # fmt: skip
     """Put photon number ``photon`` into lane n."""
     key = _mixed(seed) + np.uint64(photon) * GOLDEN
@@ -297,9 +309,11 @@ def _launch(
     for k in range(3):
         f[k * LANES + n] = row[1 + k] + x * row[4 + k] + y * row[7 + k] + z * row[10 + k]
         f[(UX + k) * LANES + n] = u * row[4 + k] + v * row[7 + k] + w * row[10 + k]
-    weight[n] = row[17]
-    sums[LAUNCHED] += row[17]
-    _enter(n, np.int64(row[16]), layers, f, layer)
+    weight[n] = row[16]
+    sums[LAUNCHED] += row[16]
+    i = _zone_of(f[n], zones[:, 0, 0, 0])
+    j, k = _zone_of(f[LANES + n], zones[0, :, 0, 2]), _zone_of(f[2 * LANES + n], zones[0, 0, :, 4])
+    _enter(n, i, j, k, zones, kinds, f, zone)
     f[LEFT * LANES + n], f[HIT * LANES + n], f[SCATTER * LANES + n], f[G * LANES + n] = ONE, ZERO, ZERO, ZERO
 
 
@@ -321,15 +335,14 @@ def _escape(n: int, axis: int, up: bool, f: Array, weight: Array, sums: Array) -
 
 
 @_within
-def _face_ahead(n: int, bounds: Array, f: Array) -> tuple[int, Any, Any]:
-    """Axis, distance and place of the first face of the layer's box on the way."""
+def _face_ahead(n: int, f: Array) -> tuple[int, Any, Any]:
+    """Axis, distance and place of the first face of the zone on the way."""
     axis, nearest, place = 0, FAR, ZERO
     for k in range(3):
         u = f[(UX + k) * LANES + n]
         if u == ZERO:
             continue
-        a, b = (f[LOW * LANES + n], f[HIGH * LANES + n]) if k == 2 else (bounds[k, 0], bounds[k, 1])
-        face = b if u > ZERO else a
+        face = f[(HIGH + k) * LANES + n] if u > ZERO else f[(LOW + k) * LANES + n]
         d = max((face - f[k * LANES + n]) / u, ZERO)
         if d < nearest:
             axis, nearest, place = k, d, face
@@ -338,12 +351,12 @@ def _face_ahead(n: int, bounds: Array, f: Array) -> tuple[int, Any, Any]:
 
 @_within
 def _cross(
-    n: int, bounds: Array, layers: Array, indices: Array, f: Array, weight: Array, layer: Array, sums: Array
-) -> bool:
-    """Bring a photon to the face it meets: reflected, refracted into the next layer, or out (True)."""
-    here = layer[n]
+    n: int, zones: Array, kinds: Array, layers: Array, indices: Array, f: Array, weight: Array, zone: Array,
+    sums: Array,
+) -> bool:  # fmt: skip
+    """Bring a photon to the face it meets: on into the next zone, refracted, reflected, or out (True)."""
     f[SCATTER * LANES + n] = ZERO
-    axis, d, place = _face_ahead(n, bounds, f)
+    axis, d, place = _face_ahead(n, f)
     f[LEFT * LANES + n] -= min(d, f[STEP * LANES + n]) * f[RATE * LANES + n]
     if f[LEFT * LANES + n] <= ZERO:
         sums[LATE] += weight[n]
@@ -352,20 +365,28 @@ def _cross(
         f[k * LANES + n] += d * f[(UX + k) * LANES + n]
     f[axis * LANES + n] = place
     u = f[(UX + axis) * LANES + n]
-    there = here if axis < 2 else (here + 1 if u > ZERO else here - 1)
-    n1, n2 = indices[here + 1], indices[-1] if axis < 2 else indices[there + 1]
-    share, cosine = fresnel(n1, n2, np.float64(abs(u)))
-    if f[SPARE * LANES + n] < share:
-        f[(UX + axis) * LANES + n] = -u
-        return False
-    if axis < 2 or there < 0 or there >= len(layers):
+    there = zone[(axis + 1) * LANES + n] + (1 if u > ZERO else -1)
+    out = there < 0 or there >= zones.shape[axis]
+    n1 = indices[layers[zone[3 * LANES + n]] + 1]
+    n2 = n1
+    if axis == 2:
+        n2 = indices[layers[there] + 1] if not out else (indices[-2] if u > ZERO else indices[0])
+    elif out:
+        n2 = indices[-1]
+    if n1 != n2:
+        share, cosine = fresnel(n1, n2, np.float64(abs(u)))
+        if f[SPARE * LANES + n] < share:
+            f[(UX + axis) * LANES + n] = -u
+            return False
+        if not out:
+            for k in range(2):
+                f[(UX + k) * LANES + n] *= np.float32(n1 / n2)
+            f[UZ * LANES + n] = np.float32(np.copysign(cosine, u))
+    if out:
         _escape(n, axis, u > ZERO, f, weight, sums)
         return True
-    if n1 != n2:
-        for k in range(2):
-            f[(UX + k) * LANES + n] *= np.float32(n1 / n2)
-        f[UZ * LANES + n] = np.float32(np.copysign(cosine, u))
-    _enter(n, there, layers, f, layer)
+    zone[(axis + 1) * LANES + n] = there
+    _enter(n, zone[LANES + n], zone[2 * LANES + n], zone[3 * LANES + n], zones, kinds, f, zone)
     return False
 
 
@@ -382,15 +403,15 @@ def _survives(n: int, w: float, streams: Array, weight: Array, sums: Array, chan
 
 @_within
 def _settle(
-    bounds: Array, layers: Array, indices: Array, media: Array, optics: Array, f: Array, weight: Array,
-    layer: Array, cells: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance: float,
-    ended: Array,
+    zones: Array, kinds: Array, layers: Array, indices: Array, media: Array, optics: Array, f: Array, weight:
+    Array, zone: Array, cells: Array, streams: Array, fluence: Array, sums: Array, roulette: float, chance:
+    float, ended: Array,
 ) -> int:  # fmt: skip
     """Collision or face of every lane: tally, absorb, scatter or not; fills and counts ``ended``."""
     count = 0
     collisions = 0
     for n in range(LANES):
-        here = layer[n]
+        here = zone[n]
         cell = cells[n]
         if cell >= 0:
             row = optics[here, media[cell]]
@@ -405,7 +426,7 @@ def _settle(
             collisions += 1
             gone = w < roulette and not _survives(n, w, streams, weight, sums, chance)
         else:
-            gone = here >= 0 and _cross(n, bounds, layers, indices, f, weight, layer, sums)
+            gone = here >= 0 and _cross(n, zones, kinds, layers, indices, f, weight, zone, sums)
         if gone:
             ended[count] = n
             count += 1
@@ -415,57 +436,57 @@ def _settle(
 
 @_hot
 def _trace_block(
-    first: int, last: int, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers:
-    Array, indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette:
-    float, chance: float, fluence: Array, sums: Array,
+    first: int, last: int, photons: int, seed: Any, sources: Array, shares: Array, zones: Array, kinds: Array,
+    layers: Array, indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array,
+    roulette: float, chance: float, fluence: Array, sums: Array,
 ) -> None:  # fmt: skip
     """All photons of one block, a packet at a time; ended photons make room for the next."""
     f = np.zeros(ROWS * LANES, np.float32)
     bits, cells = np.zeros(4 * LANES, np.int32), np.zeros(LANES, np.int32)
     streams = np.ones(2 * LANES, np.uint64)
     weight = np.zeros(LANES, np.float64)
-    layer, ended = np.full(LANES, -1, np.int64), np.arange(LANES)
+    zone, ended = np.full(4 * LANES, -1, np.int64), np.arange(LANES)
     f[UZ * LANES : (UZ + 1) * LANES] = ONE
     coming, count, active = first, LANES, LANES
     while active > 0:
         for m in range(count):
             n = ended[m]
             if coming < last:
-                _launch(n, coming, photons, seed, sources, shares, layers, f, streams, weight, layer, sums)
+                _launch(
+                    n, coming, photons, seed, sources, shares, zones, kinds, f, streams, weight, zone, sums
+                )
                 coming += 1
             else:
                 # An idle lane stands still beyond the time gate: no collision, no face.
-                layer[n], f[FREE * LANES + n], f[LEFT * LANES + n] = -1, ZERO, -ONE
+                zone[n], f[FREE * LANES + n], f[LEFT * LANES + n] = -1, ZERO, -ONE
                 f[SCATTER * LANES + n] = ZERO
                 active -= 1
         _draw_all(streams, bits)
-        _fly(f, bits, bounds, scale, starts, faces, cells)
+        _fly(f, bits, scale, starts, faces, cells)
         count = _settle(
-            bounds, layers, indices, media, optics, f, weight, layer, cells, streams, fluence, sums, roulette,
-            chance, ended,
+            zones, kinds, layers, indices, media, optics, f, weight, zone, cells, streams, fluence, sums,
+            roulette, chance, ended,
         )  # fmt: skip
         _scatter(f, bits)
 
 
 @njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
 def trace(
-    edges: Array, photons: int, seed: Any, sources: Array, shares: Array, bounds: Array, layers: Array,
-    indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette: float,
-    chance: float, fluence: Array, sums: Array,
+    edges: Array, photons: int, seed: Any, sources: Array, shares: Array, zones: Array, kinds: Array, layers:
+    Array, indices: Array, media: Array, optics: Array, faces: Array, starts: Array, scale: Array, roulette:
+    float, chance: float, fluence: Array, sums: Array,
 ) -> None:  # fmt: skip
     """Trace photons ``edges[b]`` to ``edges[b + 1]`` of every block b into ``fluence[b]`` and ``sums[b]``.
 
     Args:
-        sources: (n, 18) float64: kind, origin, three unit vectors of its frame (x, y, axis), radius, sine
-        of the
-            half cone, length, layer, weight. shares: (n,) cumulative shares of the power.
-        bounds: (2, 2) float32 outer faces in x and y. layers: (m, 4) float32: low and high z face, mean
-        free path
-            to the next tentative collision, and share of the time gate a metre takes.
+        sources: (n, 17) float64: kind, origin, three unit vectors of its frame (x, y, axis), radius, sine
+            of the half cone, length, weight. shares: (n,) cumulative shares of the power.
+        zones: (a, b, c, 8) float32: low and high face in x, y and z, mean free path to the next tentative
+            collision, and share of the time gate a metre takes. kinds: (a, b, c) int32: row of ``optics``.
+            layers: (c,) int32: the layer of each row of zones in z.
         indices: (m + 3,) refractive index above, of every layer, below, and beside.
-        media: (cells,) uint16. optics: (m, media, 4) float64: absorbed share of a tentative collision,
-        share of
-            the rest that scatters, g, and mean free path (weight times it is fluence times volume).
+        media: (cells,) uint16. optics: (kinds, media, 4) float64: absorbed share of a tentative collision,
+            share of the rest that scatters, g, and mean free path (weight times it is fluence times volume).
         faces: (3, most faces + 1) float32 of the cells, FAR beyond the last inner one. starts: (3, most bins)
             int32 cell at the low end of each even bin. scale: (3, 4) float32 low end, bins a metre, last
             bin, cells.
@@ -473,6 +494,6 @@ def trace(
     """
     for b in prange(len(edges) - 1):
         _trace_block(
-            edges[b], edges[b + 1], photons, seed, sources, shares, bounds, layers, indices, media, optics,
-            faces, starts, scale, roulette, chance, fluence[b], sums[b],
+            edges[b], edges[b + 1], photons, seed, sources, shares, zones, kinds, layers, indices, media,
+            optics, faces, starts, scale, roulette, chance, fluence[b], sums[b],
         )  # fmt: skip

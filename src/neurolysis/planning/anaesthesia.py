@@ -7,10 +7,11 @@ from datetime import date
 
 import numpy as np
 
-from neurolysis.anesthesia.block import Path, TargetNerve
+from neurolysis.anesthesia.block import OperationBy, Path, TargetNerve
 from neurolysis.anesthesia.dose import CONDITIONS
 from neurolysis.anesthesia.prepare import Step3, prepare
 from neurolysis.case import Case
+from neurolysis.delivery.technique import techniques
 from neurolysis.evidence.store import evidence_version
 from neurolysis.nerve.catalogue import nerve_entry, nerve_ids
 from neurolysis.plan import Notice, Placement
@@ -90,6 +91,9 @@ def _said(answer: bool | None) -> str:
 
 def needle_length(case: Case, scene: Scene | None, placements: tuple[Placement, ...]) -> Path:
     """Path from skin to tip: the depth in the case, else where the needle leaves the skin in the image."""
+    operation = _operation(case)
+    if operation is not None:
+        return Path(text="an open operation, no needle is placed", operation=operation)
     active = [placement for placement in placements if placement.role == "active"]
     radius = active[0].instrument.outer_radius_mm.value if active else None
     if case.skin_depth_mm is not None:
@@ -149,6 +153,16 @@ def _stated(case: Case, name: str) -> bool | None:
     if "present" in results:
         return True
     return False if results == {"absent"} else None
+
+
+def _operation(case: Case) -> OperationBy | None:
+    """The anaesthesia an open operation names; None where the treatment is no operation."""
+    chosen = techniques().get(case.treatment.technique) if case.treatment else None
+    if chosen is None or chosen.places_instrument or case.treatment is None:
+        return None
+    named = case.treatment.protocol.get("anaesthesia")
+    names: tuple[OperationBy, ...] = ("general", "regional", "local")
+    return next((name for name in names if name == named), "not named")
 
 
 def _neurolytic(case: Case) -> bool:

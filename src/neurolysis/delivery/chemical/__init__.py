@@ -5,34 +5,17 @@ This module only registers the technique; what it needs is imported when it is u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from neurolysis.delivery.chemical.protocol import ChemicalProtocol
 from neurolysis.delivery.chemical.rules import assumptions, notices, summary
 from neurolysis.delivery.chemical.simulate import OPTIONS, InjectionBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
-from neurolysis.exposure import Exposure
-from neurolysis.plan import Numerics, Plan
-from neurolysis.scene import Scene
-
-
-def _expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
-    from neurolysis.delivery.chemical.expose import expose
-
-    return expose(scene, plan, progress)
-
-
-def _validate(progress: Progress) -> Sequence[ValidationRow]:
-    from neurolysis.delivery.chemical.validation import validate
-
-    return validate(progress)
-
+from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.plan import Numerics
 
 TECHNIQUE = Technique(
     name="chemical",
     title="Chemical neurolysis",
     protocol=ChemicalProtocol,
-    expose=_expose,
+    expose=deferred(f"{__name__}.expose", "expose"),
     notices=notices,
     summary=summary,
     assumptions=assumptions,
@@ -50,7 +33,7 @@ TECHNIQUE = Technique(
     options=OPTIONS,
     simulate=simulate,
     simulate_case=simulate_case,
-    validate=_validate,
+    validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"injection-bench": InjectionBench},
     default_numerics=Numerics(
         finest_mm=1.0, extent_mm=75.0, growth=1.08, coarsest_mm=3.0, cooldown_to_c=None

@@ -5,44 +5,17 @@ This module only registers the technique; what it needs is imported when it is u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench
 from neurolysis.delivery.cryo.protocol import CryoProtocol
 from neurolysis.delivery.cryo.rules import assumptions, notices, summary
 from neurolysis.delivery.cryo.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
-from neurolysis.exposure import Exposure
-from neurolysis.plan import Plan
-from neurolysis.scene import Scene
-
-
-def _expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
-    from neurolysis.delivery.cryo.expose import expose
-
-    return expose(scene, plan, progress)
-
-
-def _simulate_case(
-    data: Mapping[str, Any], axisymmetric: bool, where: str, progress: Progress
-) -> dict[str, Any]:
-    from neurolysis.delivery.cryo.bench import simulate_case
-
-    return simulate_case(data, axisymmetric, where, progress)
-
-
-def _validate(progress: Progress) -> Sequence[ValidationRow]:
-    from neurolysis.delivery.cryo.validation import validate
-
-    return validate(progress)
-
+from neurolysis.delivery.technique import Chart, Technique, deferred
 
 TECHNIQUE = Technique(
     name="cryo",
     title="Cryoneurolysis",
     protocol=CryoProtocol,
-    expose=_expose,
+    expose=deferred(f"{__name__}.expose", "expose"),
     notices=notices,
     summary=summary,
     assumptions=assumptions,
@@ -61,8 +34,8 @@ TECHNIQUE = Technique(
     ),
     options=OPTIONS,
     simulate=simulate,
-    simulate_case=_simulate_case,
-    validate=_validate,
+    simulate_case=deferred(f"{__name__}.bench", "simulate_case"),
+    validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"freezing-bench": FreezingBench},
     default_numerics=NUMERICS.replace(extent_mm=30.0),
 )

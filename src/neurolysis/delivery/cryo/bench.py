@@ -15,8 +15,10 @@ from pydantic import Field, model_validator
 
 from neurolysis.delivery.cryo import wrap
 from neurolysis.delivery.cryo.expose import levels_c
-from neurolysis.delivery.cryo.geometry import BEYOND_BOX_MM, MM, finest_mm, graded
+from neurolysis.delivery.cryo.geometry import BEYOND_BOX_MM
 from neurolysis.delivery.cryo.protocol import COLDEST_C, WARMEST_TIP_C, stretches
+from neurolysis.delivery.heat.grids import MM, bench_grid
+from neurolysis.delivery.heat.measures import require_energy
 from neurolysis.delivery.technique import Progress, silent
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.physics.sample import sample_linear
@@ -123,17 +125,10 @@ class FreezingBench(Value):
 
 def build_grid(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> TensorGrid:
     """Grid in metres with the apex at the origin, z towards the hub."""
-    from neurolysis.physics.grid import Axis, TensorGrid
-
-    radius, tip = case.probe.radius_mm * MM, case.probe.cold_length_mm * MM
-    finest = finest_mm(case.probe.radius_mm, numerics, flat=axisymmetric)
-    half, wide = case.domain.half_length_mm * MM, case.domain.radius_mm * MM
-    z = graded([0.0, tip], tip / 2 - half, tip / 2 + half, finest, numerics, False)
-    if axisymmetric:
-        r = graded([0.0, radius], 0.0, wide, finest, numerics, False)
-        return TensorGrid((Axis(r, radial=True), Axis(z)))
-    x = graded([0.0], -wide, wide, finest, numerics, True)
-    return TensorGrid((Axis(x), Axis(x.copy()), Axis(z)))
+    probe, domain = case.probe, case.domain
+    return bench_grid(
+        probe.radius_mm, probe.cold_length_mm, domain.radius_mm, domain.half_length_mm, numerics, axisymmetric
+    )
 
 
 def assemble_case(case: FreezingBench, numerics: Numerics, axisymmetric: bool) -> tuple[Freezing, TensorGrid]:
@@ -215,7 +210,7 @@ def report_case(case: FreezingBench, result: Result, grid: TensorGrid) -> dict[s
         lesion[criterion.id] = size.model_dump(mode="json", exclude={"criterion"})
     time, series = wrap.series_of(result)
     energy = wrap.energy_of(result)
-    wrap.require_balance(energy)
+    require_energy(energy, wrap.SOLVER)
     return {
         "schema": "freezing-simulation",
         "schema_version": 1,
@@ -224,6 +219,7 @@ def report_case(case: FreezingBench, result: Result, grid: TensorGrid) -> dict[s
         "trace": {"time_s": _listed(time), **{name: _listed(values) for name, values in series.items()}},
         "energy_balance_error": energy.error,
         "energy": energy.model_dump(mode="json"),
+        "grid_error": wrap.GRID_ERROR.model_dump(mode="json", exclude_none=True),
         "profile": mid_tip_profile(case, result, grid),
         "grid": {
             "cells": int(np.prod(grid.shape)),

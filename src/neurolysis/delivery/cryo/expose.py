@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurolysis.delivery.cryo import geometry, tissue
 from neurolysis.delivery.cryo.protocol import CryoProtocol, stretches
+from neurolysis.delivery.heat.grids import finest_mm
 from neurolysis.delivery.technique import Progress
 from neurolysis.evidence.criteria import lesion_criteria
 from neurolysis.evidence.freezing import freezing_body
@@ -64,7 +65,7 @@ def prepare(scene: Scene, placements: tuple[Placement, ...], numerics: Numerics)
     from neurolysis.physics.setup import Boundary
 
     rods = geometry.rods_of(placements, numerics.extent_mm + geometry.BEYOND_BOX_MM)
-    finest = min(geometry.finest_mm(p.instrument.outer_radius_mm.value, numerics) for p in placements)
+    finest = min(finest_mm(p.instrument.outer_radius_mm.value, numerics) for p in placements)
     grid = geometry.build_grid(rods, finest, numerics)
     frame = placements[0].frame()
     sampled = tissue.sample(scene, grid, frame)

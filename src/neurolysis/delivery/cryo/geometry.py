@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurolysis.delivery.heat.grids import MM, apart, graded
 from neurolysis.errors import InputError
-from neurolysis.geometry import FloatArray
 from neurolysis.instrument import Cannula
 from neurolysis.plan import Numerics, Placement
 
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from neurolysis.physics.grid import TensorGrid
     from neurolysis.physics.rods import Rod
 
-MM = 1e-3
 BEYOND_BOX_MM = 20.0
 """A shaft is drawn this far beyond the box, so that it leaves through the face."""
 PARALLEL_DEG = 1.0
-
-
-def finest_mm(radius_mm: float, numerics: Numerics, *, flat: bool = False) -> float:
-    """Cell size at the tip: as asked, else min(0.3 mm, radius / 1.5); a third of the radius in (r, z)."""
-    return numerics.finest_mm or min(0.3, radius_mm / (3.0 if flat else 1.5))
 
 
 def rods_of(placements: tuple[Placement, ...], reach_mm: float) -> tuple[Rod, ...]:
@@ -84,18 +78,6 @@ def build_grid(rods: tuple[Rod, ...], finest: float, numerics: Numerics) -> Tens
     return TensorGrid(tuple(axes))
 
 
-def graded(
-    marks: list[float], low: float, high: float, finest: float, numerics: Numerics, centred: bool
-) -> FloatArray:
-    """Faces of one axis, metres; ``finest`` in mm."""
-    from neurolysis.physics.grid import graded_faces
-
-    return graded_faces(
-        marks, low, high, finest=finest * MM, growth=numerics.growth, coarsest=numerics.coarsest_mm * MM,
-        centred=centred,
-    )  # fmt: skip
-
-
 def _marks(rods: tuple[Rod, ...], axis: int, finest: float) -> list[float]:
     """Where an axis must be finest; places nearer to each other than ``finest`` (m) are merged."""
     if axis < 2:
@@ -104,8 +86,4 @@ def _marks(rods: tuple[Rod, ...], axis: int, finest: float) -> list[float]:
         apexes = [float(rod.points[0, 2]) - rod.radius for rod in rods]
         ends = [apex + rod.active[1] for apex, rod in zip(apexes, rods, strict=True)]
         places = sorted([*apexes, *ends])
-    kept = places[:1]
-    for place in places[1:]:
-        if place - kept[-1] > finest:
-            kept.append(place)
-    return kept
+    return apart(places, finest)

@@ -16,9 +16,10 @@ import numpy as np
 
 from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench, bench_tissue, run_case
 from neurolysis.delivery.cryo.bench import build_grid as bench_grid
-from neurolysis.delivery.cryo.geometry import BEYOND_BOX_MM, MM, build_grid
+from neurolysis.delivery.cryo.geometry import BEYOND_BOX_MM, build_grid
 from neurolysis.delivery.cryo.protocol import stretches
 from neurolysis.delivery.cryo.simulate import bench_case
+from neurolysis.delivery.heat.grids import MM
 from neurolysis.delivery.technique import Progress, ValidationRow
 from neurolysis.evidence.freezing import freezing_body
 from neurolysis.evidence.instruments import find_cannula

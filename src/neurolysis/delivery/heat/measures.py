@@ -74,12 +74,12 @@ def energy_of(result: Result) -> EnergyBalance:
     )
 
 
-def require_energy(energy: EnergyBalance) -> None:
+def require_energy(energy: EnergyBalance, solver: str = "heat solver") -> None:
     """SolverError where the balance is broken."""
     if energy.error > GROSS_IMBALANCE:
         raise SolverError(
             "the energy balance is broken, no result is given",
-            where="heat solver",
+            where=solver,
             found=f"{100 * energy.error:.1f} %",
             allowed=f"at most {100 * GROSS_IMBALANCE:g} %",
         )
@@ -115,12 +115,8 @@ def outside_share(
     fields: Mapping[str, LabelledField],
     criteria: tuple[LesionCriterion, ...],
 ) -> float:
-    """Part of the largest lesion's volume that lies beyond the image."""
-    largest = np.zeros(volumes.shape, bool)
-    for criterion in criteria:
-        mask = fields[criterion.field].array >= criterion.threshold
-        if volumes[mask].sum() > volumes[largest].sum():
-            largest = mask
-    total = volumes[largest].sum()
-    beyond = volumes[largest & beyond_image].sum()
-    return float(beyond / total) if total > 0 else 0.0
+    """Part of the largest lesion's volume that lies beyond the image, whichever way a criterion points."""
+    masks = [criterion.reached(fields[criterion.field].array) for criterion in criteria]
+    largest = max(masks, key=lambda mask: float(volumes[mask].sum()))
+    total = float(volumes[largest].sum())
+    return float(volumes[largest & beyond_image].sum()) / total if total > 0 else 0.0

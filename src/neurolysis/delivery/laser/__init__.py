@@ -5,35 +5,18 @@ This module only registers the technique; what it needs is imported when it is u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from neurolysis.delivery.laser.light_bench import LIGHT
 from neurolysis.delivery.laser.protocol import LaserProtocol
 from neurolysis.delivery.laser.rules import assumptions, notices, summary
 from neurolysis.delivery.laser.simulate import OPTIONS, LaserBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
-from neurolysis.exposure import Exposure
-from neurolysis.plan import Numerics, Plan
-from neurolysis.scene import Scene
-
-
-def _expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
-    from neurolysis.delivery.laser.expose import expose
-
-    return expose(scene, plan, progress)
-
-
-def _validate(progress: Progress) -> Sequence[ValidationRow]:
-    from neurolysis.delivery.laser.validation import validate
-
-    return validate(progress)
-
+from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.plan import Numerics
 
 TECHNIQUE = Technique(
     name="laser",
     title="Laser neurolysis",
     protocol=LaserProtocol,
-    expose=_expose,
+    expose=deferred(f"{__name__}.expose", "expose"),
     notices=notices,
     summary=summary,
     assumptions=assumptions,
@@ -65,7 +48,7 @@ TECHNIQUE = Technique(
     options=OPTIONS,
     simulate=simulate,
     simulate_case=simulate_case,
-    validate=_validate,
+    validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"laser-bench": LaserBench},
     default_numerics=Numerics(finest_mm=0.3, extent_mm=40.0),
     benches=(LIGHT,),

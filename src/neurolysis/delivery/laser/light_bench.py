@@ -29,6 +29,13 @@ OPTIONS = (
     Option("seed", int, "seed; the same gives the same numbers whatever the number of threads", 1),
     Option("threads", int, "threads; 0 takes all", 0),
     Option("roulette-below", float, "weight below which a photon plays roulette", 1e-4),
+    Option(
+        "engine",
+        str,
+        "own, or mcx to compare with (pmcx or pmcxcl, installed apart)",
+        "own",
+        choices=("own", "mcx"),
+    ),
 )
 
 
@@ -87,7 +94,8 @@ def _check(columns: Mapping[str, list[float]]) -> None:
 
 def slab(layers: list[dict[str, float]], above: float, below: float) -> LightBox:
     """A box without sides whose z cells are the layers; a half space has what lies below equal to itself."""
-    from neurolysis.physics.light import OPEN, LightBox, Medium
+    from neurolysis.physics.light import LightBox, Medium
+    from neurolysis.physics.light_zones import OPEN
 
     depth = np.concatenate([[0.0], np.cumsum([CM * row["thickness-cm"] for row in layers])])
     planes = np.minimum(depth, OPEN)
@@ -111,6 +119,8 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
         )
     layers = layers_of(options)
     above = float(options["n-above"])
+    if options["engine"] == "mcx":
+        return by_mcx(layers, above, options, progress)
     box = slab(layers, above, float(options["n-below"]))
     count = int(options["photons"])
     play = Play(
@@ -125,6 +135,45 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
     return {
         "case": {"layers": layers, "n_above": above, "n_below": box.below, "seed": play.seed},
         **report(light),
+    }
+
+
+def by_mcx(
+    layers: list[dict[str, float]], above: float, options: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """The same problem by the other engine; specular reflection is counted as the bench counts it.
+
+    Raises:
+        InputError: different indices on the two sides, or what :func:`slab_by_mcx` refuses.
+    """
+    from neurolysis.physics.light import specular
+    from neurolysis.physics.light_mcx import slab_by_mcx
+
+    if float(options["n-below"]) != above:
+        raise InputError(
+            "this engine has one refractive index outside", where="--n-below", found=options["n-below"],
+            allowed=f"{above:g}, as above",
+        )  # fmt: skip
+    progress(0.0, "tracing photons")
+    found = slab_by_mcx(layers, above, int(options["photons"]), int(options["seed"]))
+    progress(1.0, "done")
+    mirror = specular(above, layers[0]["n"])
+    reflected, transmitted = (1 - mirror) * found.error_reflected, (1 - mirror) * found.error_transmitted
+    return {
+        "case": {"layers": layers, "n_above": above, "n_below": above, "seed": int(options["seed"])},
+        "engine": found.engine,
+        "reflectance_total": mirror + (1 - mirror) * found.reflected,
+        "reflectance_specular": mirror,
+        "transmittance_total": (1 - mirror) * found.transmitted,
+        "absorbed": (1 - mirror) * found.absorbed,
+        "absorbed_by_layer": [(1 - mirror) * share for share in found.absorbed_by_layer],
+        "not_followed_to_the_end": (1 - mirror) * found.late,
+        "standard_error": max(reflected, transmitted),
+        "standard_error_reflectance": reflected,
+        "standard_error_transmittance": transmitted,
+        "photons": found.photons,
+        "photons_per_ms": found.photons / (1e3 * found.elapsed_s),
+        "elapsed_s": found.elapsed_s,
     }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurolysis.delivery.heat import reactions, tissue
 from neurolysis.delivery.heat import vaporisation as boiling
+from neurolysis.delivery.heat.grids import MM, apart, graded
 from neurolysis.delivery.laser.protocol import LaserProtocol
 from neurolysis.delivery.laser.solve import Bed
 from neurolysis.evidence.optics import refractive_index
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from neurolysis.physics.light import LightSource
     from neurolysis.physics.rods import Rod
 
-MM = 1e-3
 FINEST_MM = 0.3
 BEYOND_BOX_MM = 20.0
 """A needle is drawn this far beyond the box, so that it leaves through the face."""
@@ -47,7 +47,7 @@ def ends_in_grid(frames: list[RigidTransform], length_mm: float) -> tuple[FloatA
 
 def build_grid(near: FloatArray, far: FloatArray, numerics: Numerics) -> TensorGrid:
     """A grid (metres) graded round every fibre's end and both ends of a diffuser."""
-    from neurolysis.physics.grid import Axis, TensorGrid, graded_faces
+    from neurolysis.physics.grid import Axis, TensorGrid
 
     finest = (numerics.finest_mm or FINEST_MM) * MM
     both = np.concatenate([near, far])
@@ -55,26 +55,9 @@ def build_grid(near: FloatArray, far: FloatArray, numerics: Numerics) -> TensorG
     for axis in range(3):
         places = apart(sorted(both[:, axis]), finest)
         extent = numerics.extent_mm * MM
-        faces = graded_faces(
-            places,
-            places[0] - extent,
-            places[-1] + extent,
-            finest=finest,
-            growth=numerics.growth,
-            coarsest=numerics.coarsest_mm * MM,
-            centred=axis < 2,
-        )
-        axes.append(Axis(faces))
+        ends = places[0] - extent, places[-1] + extent
+        axes.append(Axis(graded(places, *ends, finest / MM, numerics, axis < 2)))
     return TensorGrid(tuple(axes))
-
-
-def apart(places: list[float], least: float) -> list[float]:
-    """Places closer than ``least`` are one."""
-    kept: list[float] = []
-    for place in places:
-        if not kept or place - kept[-1] > least:
-            kept.append(float(place))
-    return kept
 
 
 def sources_of(frames: list[RigidTransform], protocol: LaserProtocol) -> tuple[LightSource, ...]:

@@ -5,44 +5,17 @@ This module only registers the technique; what it needs is imported when it is u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from neurolysis.delivery.radiofrequency.bench import RadiofrequencyBench
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.radiofrequency.rules import assumptions, notices, summary
 from neurolysis.delivery.radiofrequency.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
-from neurolysis.exposure import Exposure
-from neurolysis.plan import Plan
-from neurolysis.scene import Scene
-
-
-def _expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
-    from neurolysis.delivery.radiofrequency.expose import expose
-
-    return expose(scene, plan, progress)
-
-
-def _simulate_case(
-    data: Mapping[str, Any], axisymmetric: bool, where: str, progress: Progress
-) -> dict[str, Any]:
-    from neurolysis.delivery.radiofrequency.bench import simulate_case
-
-    return simulate_case(data, axisymmetric, where, progress)
-
-
-def _validate(progress: Progress) -> Sequence[ValidationRow]:
-    from neurolysis.delivery.radiofrequency.validation import validate
-
-    return validate(progress)
-
+from neurolysis.delivery.technique import Chart, Technique, deferred
 
 TECHNIQUE = Technique(
     name="radiofrequency",
     title="Radiofrequency neurolysis",
     protocol=RadiofrequencyProtocol,
-    expose=_expose,
+    expose=deferred(f"{__name__}.expose", "expose"),
     notices=notices,
     summary=summary,
     assumptions=assumptions,
@@ -58,7 +31,7 @@ TECHNIQUE = Technique(
     ),
     options=OPTIONS,
     simulate=simulate,
-    simulate_case=_simulate_case,
-    validate=_validate,
+    simulate_case=deferred(f"{__name__}.bench", "simulate_case"),
+    validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"radiofrequency-bench": RadiofrequencyBench},
 )

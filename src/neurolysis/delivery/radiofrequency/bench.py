@@ -15,11 +15,11 @@ from pydantic import Field, model_validator
 
 from neurolysis.delivery.heat import measures
 from neurolysis.delivery.heat import vaporisation as boiling
+from neurolysis.delivery.heat.grids import MM, bench_grid
 from neurolysis.delivery.radiofrequency import phases, wrap
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.technique import Progress
 from neurolysis.evidence.criteria import lesion_criteria
-from neurolysis.geometry import FloatArray
 from neurolysis.physics.sample import sample_linear
 from neurolysis.plan import Numerics
 from neurolysis.quantity import Value
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from neurolysis.physics.problem import Problem, Steps
     from neurolysis.physics.rods import Rod
     from neurolysis.physics.treatment import Result
-
-MM = 1e-3
 
 
 class BenchCannula(Value):
@@ -124,31 +122,15 @@ GAS_CONSTANT = 8.314
 
 def build_grid(case: RadiofrequencyBench, numerics: Numerics, axisymmetric: bool) -> TensorGrid:
     """Grid in metres with the apex at the origin, z towards the hub."""
-    from neurolysis.physics.grid import Axis, TensorGrid, graded_faces
-
-    radius, tip = case.cannula.radius_mm * MM, case.cannula.active_tip_mm * MM
-    # In two dimensions cells are cheap: half the size costs a hundredth of a second.
-    share = 3.0 if axisymmetric else 1.5
-    finest = (numerics.finest_mm or min(0.3, case.cannula.radius_mm / share)) * MM
-
-    def grade(anchors: list[float], low: float, high: float, centred: bool = False) -> FloatArray:
-        return graded_faces(
-            anchors,
-            low,
-            high,
-            finest=finest,
-            growth=numerics.growth,
-            coarsest=numerics.coarsest_mm * MM,
-            centred=centred,
-        )
-
-    half, wide = case.domain.half_length_mm * MM, case.domain.radius_mm * MM
-    z = grade([0.0, tip], tip / 2 - half, tip / 2 + half)
-    if axisymmetric:
-        r = grade([0.0, radius], 0.0, wide)
-        return TensorGrid((Axis(r, radial=True), Axis(z)))
-    x = grade([0.0], -wide, wide, centred=True)
-    return TensorGrid((Axis(x), Axis(x.copy()), Axis(z)))
+    cannula, domain = case.cannula, case.domain
+    return bench_grid(
+        cannula.radius_mm,
+        cannula.active_tip_mm,
+        domain.radius_mm,
+        domain.half_length_mm,
+        numerics,
+        axisymmetric,
+    )
 
 
 def assemble_case(

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurolysis.delivery.heat import reactions, tissue
 from neurolysis.delivery.heat import vaporisation as boiling
+from neurolysis.delivery.heat.grids import MM
 from neurolysis.delivery.radiofrequency import geometry, phases
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.technique import Progress
@@ -65,7 +66,7 @@ def prepare(
         latent_j_per_m3=boiling.LATENT_HEAT_J_PER_M3.value,
         fixed_fluid=fixed_fluid,
     )
-    middle = 0.5 * placements[0].instrument.active_tip_mm * geometry.MM
+    middle = 0.5 * placements[0].instrument.active_tip_mm * MM
     boundary = Boundary(
         electric="insulated" if protocol.bipolar else "open",
         temperature_c=scene.body_temperature_c,
@@ -102,7 +103,7 @@ def _control(scene: Scene, placements: tuple[Placement, ...], frame: RigidTransf
     cooled = {
         "coolant_film": cooling.film_coefficient_w_per_m2_k.value if cooling else 0.0,
         "coolant_c": cooling.coolant_temperature_c.value if cooling else scene.body_temperature_c,
-        "coolant_length": placements[0].instrument.active_tip_mm * geometry.MM,
+        "coolant_length": placements[0].instrument.active_tip_mm * MM,
     }
     return Control(
         sensors=sensors,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurolysis.delivery.heat import grids
+from neurolysis.delivery.heat.grids import MM
 from neurolysis.geometry import FloatArray, RigidTransform
 from neurolysis.instrument import Cannula
 from neurolysis.plan import Numerics, Placement
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from neurolysis.physics.grid import TensorGrid
     from neurolysis.physics.rods import Rod
 
-MM = 1e-3
 BEYOND_BOX = 20.0
 """A shaft is drawn this far (mm) beyond the box, so that it leaves through the face."""
 
@@ -25,10 +26,8 @@ than itself its shaft would not conduct heat (the 45 C isotherm came out 3 % sho
 
 def finest_mm(cannula: Cannula, numerics: Numerics) -> float:
     """Cell size at the tip: as asked, else min(0.3 mm, radius / 1.5) of the thinnest bare wire."""
-    if numerics.finest_mm is not None:
-        return numerics.finest_mm
     radii = [cannula.outer_radius_mm.value, *[tine.radius_mm for tine in cannula.tines]]
-    return min(0.3, min(radii) / 1.5)
+    return grids.finest_mm(min(radii), numerics)
 
 
 def centre_line(cannula: Cannula, reach_mm: float) -> FloatArray:
@@ -106,7 +105,7 @@ def build_grid(rods: tuple[Rod, ...], finest: float, numerics: Numerics) -> Tens
     The box reaches ``extent_mm`` beyond the middle of the first rod's bare part in every direction,
     and further where another rod lies further.
     """
-    from neurolysis.physics.grid import Axis, TensorGrid, graded_faces
+    from neurolysis.physics.grid import Axis, TensorGrid
 
     anchors = [_anchors(rods, axis, finest * MM) for axis in range(3)]
     axes = []
@@ -114,16 +113,7 @@ def build_grid(rods: tuple[Rod, ...], finest: float, numerics: Numerics) -> Tens
         middle = 0.5 * (min(marks) + max(marks)) if axis == 2 or len(rods) > 1 else marks[0]
         half = 0.5 * (max(marks) - min(marks)) if len(rods) > 1 and axis < 2 else 0.0
         extent = numerics.extent_mm * MM + half
-        faces = graded_faces(
-            marks,
-            middle - extent,
-            middle + extent,
-            finest=finest * MM,
-            growth=numerics.growth,
-            coarsest=numerics.coarsest_mm * MM,
-            centred=centred,
-        )
-        axes.append(Axis(faces))
+        axes.append(Axis(grids.graded(marks, middle - extent, middle + extent, finest, numerics, centred)))
     return TensorGrid(tuple(axes))
 
 
@@ -132,27 +122,18 @@ def _anchors(rods: tuple[Rod, ...], axis: int, finest: float) -> tuple[list[floa
     if all(_is_upright(rod) for rod in rods):
         if axis < 2:
             places = sorted({round(float(rod.points[0, axis]), 7) for rod in rods})
-            return _apart(places, finest), True
+            return grids.apart(places, finest), True
         ends = []
         for rod in rods:
             apex = float(rod.points[0, 2]) - rod.radius
             ends += [round(apex + rod.active[0], 7), round(apex + rod.active[1], 7)]
-        return _apart(sorted(set(ends)), finest * 0.5), False
+        return grids.apart(sorted(set(ends)), finest * 0.5), False
     low = min(float(_bare_line(rod)[:, axis].min()) for rod in rods)
     high = max(float(_bare_line(rod)[:, axis].max()) for rod in rods)
     count = max(2, int(np.ceil((high - low) / (2 * finest))) + 1)
     if high - low < finest:
         return [0.5 * (low + high)], True
     return list(np.linspace(low, high, count)), False
-
-
-def _apart(places: list[float], least: float) -> list[float]:
-    """Places closer than ``least`` are merged."""
-    kept: list[float] = []
-    for place in places:
-        if not kept or place - kept[-1] > least:
-            kept.append(place)
-    return kept
 
 
 def _is_upright(rod: Rod) -> bool:

@@ -5,27 +5,11 @@ This module only registers the technique; what it needs is imported when it is u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from neurolysis.delivery.surgical.protocol import ReleaseProtocol
 from neurolysis.delivery.surgical.rules import assumptions, notices, summary
 from neurolysis.delivery.surgical.simulate import OPTIONS, ReleaseBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, LineChart, Progress, Technique, ValidationRow
-from neurolysis.exposure import Exposure
-from neurolysis.plan import Numerics, Plan
-from neurolysis.scene import Scene
-
-
-def _expose(scene: Scene, plan: Plan, progress: Progress) -> Exposure:
-    from neurolysis.delivery.surgical.expose import expose
-
-    return expose(scene, plan, progress)
-
-
-def _validate(progress: Progress) -> Sequence[ValidationRow]:
-    from neurolysis.delivery.surgical.validation import validate
-
-    return validate(progress)
+from neurolysis.delivery.technique import Chart, LineChart, Technique, deferred
+from neurolysis.plan import Numerics
 
 
 def _thresholds() -> tuple[tuple[float, str], ...]:
@@ -38,7 +22,7 @@ TECHNIQUE = Technique(
     name="release",
     title="Surgical neurolysis (release)",
     protocol=ReleaseProtocol,
-    expose=_expose,
+    expose=deferred(f"{__name__}.expose", "expose"),
     notices=notices,
     summary=summary,
     assumptions=assumptions,
@@ -99,7 +83,7 @@ TECHNIQUE = Technique(
     options=OPTIONS,
     simulate=simulate,
     simulate_case=simulate_case,
-    validate=_validate,
+    validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"release-bench": ReleaseBench},
     default_numerics=Numerics(finest_mm=0.5),
     places_instrument=False,
