@@ -56,6 +56,8 @@ def _laid(case_path: Path) -> tuple[Scene, Plan, str, str]:
     case, folder = load_case(case_path)
     scene = scene_of(case, folder)
     plan = make_plan(case, scene)
+    if not plan.placements:
+        raise InputError("there is no instrument to preview", where="case.yaml: treatment.placements")
     tissue = _tissue(scene, plan)
     return scene, plan, tissue, _key(plan, tissue)
 

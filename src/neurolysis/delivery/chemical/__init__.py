@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from neurolysis.delivery.chemical.protocol import ChemicalProtocol
 from neurolysis.delivery.chemical.rules import assumptions, notices, summary
 from neurolysis.delivery.chemical.simulate import OPTIONS, InjectionBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
+from neurolysis.delivery.technique import Chart, InstrumentUse, Progress, Technique, ValidationRow
 from neurolysis.exposure import Exposure
 from neurolysis.plan import Numerics, Plan
 from neurolysis.scene import Scene
@@ -52,6 +52,7 @@ TECHNIQUE = Technique(
     simulate_case=simulate_case,
     validate=_validate,
     schemas={"injection-bench": InjectionBench},
+    instrument=InstrumentUse(("injection needle",), "Needle", "bevel with the outlet"),
     default_numerics=Numerics(
         finest_mm=1.0, extent_mm=75.0, growth=1.08, coarsest_mm=3.0, cooldown_to_c=None
     ),

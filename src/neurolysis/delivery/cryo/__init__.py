@@ -12,7 +12,7 @@ from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench
 from neurolysis.delivery.cryo.protocol import CryoProtocol
 from neurolysis.delivery.cryo.rules import assumptions, notices, summary
 from neurolysis.delivery.cryo.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
+from neurolysis.delivery.technique import Chart, InstrumentUse, Progress, Technique, ValidationRow
 from neurolysis.exposure import Exposure
 from neurolysis.plan import Plan
 from neurolysis.scene import Scene
@@ -64,5 +64,6 @@ TECHNIQUE = Technique(
     simulate_case=_simulate_case,
     validate=_validate,
     schemas={"freezing-bench": FreezingBench},
+    instrument=InstrumentUse(("cold probe",), "Probe", "cold tip"),
     default_numerics=NUMERICS.replace(extent_mm=30.0),
 )

@@ -11,7 +11,7 @@ from neurolysis.delivery.laser.light_bench import LIGHT
 from neurolysis.delivery.laser.protocol import LaserProtocol
 from neurolysis.delivery.laser.rules import assumptions, notices, summary
 from neurolysis.delivery.laser.simulate import OPTIONS, LaserBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
+from neurolysis.delivery.technique import Chart, InstrumentUse, Progress, Technique, ValidationRow
 from neurolysis.exposure import Exposure
 from neurolysis.plan import Numerics, Plan
 from neurolysis.scene import Scene
@@ -67,6 +67,13 @@ TECHNIQUE = Technique(
     simulate_case=simulate_case,
     validate=_validate,
     schemas={"laser-bench": LaserBench},
+    instrument=InstrumentUse(
+        ("injection needle",),
+        "Fibre in a needle",
+        "fibre beyond the needle",
+        "needle",
+        "fibre_beyond_needle_mm",
+    ),
     default_numerics=Numerics(finest_mm=0.3, extent_mm=40.0),
     benches=(LIGHT,),
 )

@@ -12,7 +12,7 @@ from neurolysis.delivery.radiofrequency.bench import RadiofrequencyBench
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.radiofrequency.rules import assumptions, notices, summary
 from neurolysis.delivery.radiofrequency.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Progress, Technique, ValidationRow
+from neurolysis.delivery.technique import Chart, InstrumentUse, Progress, Technique, ValidationRow
 from neurolysis.exposure import Exposure
 from neurolysis.plan import Plan
 from neurolysis.scene import Scene
@@ -61,4 +61,5 @@ TECHNIQUE = Technique(
     simulate_case=_simulate_case,
     validate=_validate,
     schemas={"radiofrequency-bench": RadiofrequencyBench},
+    instrument=InstrumentUse(("electrode",), "Needle", "active tip", "insulated shaft"),
 )
