@@ -5,7 +5,7 @@ import { crc32, zipFiles } from "../src/model/dropped.ts";
 import { changedKeys, merge } from "../src/model/merge.ts";
 import type { Case, Point } from "../src/model/types.ts";
 import { figure, labelOf } from "../src/model/words.ts";
-import { resolve } from "../src/parts/SchemaForm.tsx";
+import { resolve } from "../src/parts/schema.ts";
 import { contour, rasterise, sample, type Field } from "../src/viewer/field.ts";
 import { placementOf, withPath, type Offer } from "../src/tabs/path.ts";
 import { publishedWords } from "../src/tabs/published.ts";

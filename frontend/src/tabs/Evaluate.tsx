@@ -6,7 +6,10 @@ import { capital, plain } from "../model/words.ts";
 import { Reasons, type Reason } from "../parts/rules.tsx";
 import { Citations, Source } from "../parts/source.tsx";
 import { Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
-import { FindingsPanel, PersonPanel, TargetPanel } from "./Facts.tsx";
+import { BlocksPanel } from "./Blocks.tsx";
+import { ConsentPanel } from "./Consent.tsx";
+import { PersonPanel, TargetPanel } from "./Facts.tsx";
+import { FindingsPanel, type Asked } from "./Findings.tsx";
 import { PainPanel, QuestionnairePanel } from "./Pain.tsx";
 
 interface Evaluation {
@@ -35,7 +38,9 @@ export function Evaluate({ store, work }: TabProps) {
           <TargetPanel store={store} />
           <PainPanel store={store} />
           <QuestionnairePanel store={store} />
-          <FindingsPanel store={store} asked={data.value?.missing ?? []} />
+          <FindingsPanel store={store} asked={askedIn(data.value)} />
+          <BlocksPanel store={store} readings={data.value?.blocks ?? []} />
+          <ConsentPanel store={store} work={work} />
         </div>
         <div class="stack">
           {store.unsaved && <p class="notice" role="note">What follows is worked out from the saved version {store.loaded.version}. Save to bring it up to date.</p>}
@@ -45,6 +50,13 @@ export function Evaluate({ store, work }: TabProps) {
       </div>
     </>
   );
+}
+
+/** Causes in their rank; then what red flags and suitability lack. */
+function askedIn(data: Evaluation | null): Asked {
+  if (!data) return { causes: [], others: [] };
+  const ranked = [...data.causes].sort((a, b) => a.rank - b.rank);
+  return { causes: ranked.flatMap((one) => one.asked), others: [...data.missing, ...data.suitability.flatMap((one) => one.needs)] };
 }
 
 /** Only an open flag stops: one that was set aside says by what. */

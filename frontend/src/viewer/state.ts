@@ -87,7 +87,7 @@ export class ViewerState {
   }
 
   async loadPreview(): Promise<void> {
-    if (!this.store.loaded.case.treatment) return;
+    if (!this.store.loaded.case.treatment?.placements?.length) { this.preview = null; this.previewProblem = ""; return; }
     const asked = ++this.asked;
     try {
       this.preview = await readPreview(this.store.loaded.id, () => asked !== this.asked || this.closed);
