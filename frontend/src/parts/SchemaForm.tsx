@@ -117,7 +117,7 @@ function List(props: { name: string; schema: Schema; root: Schema; value: Json |
   return (
     <div class="stack tight">
       <div class="row between"><h3>{title} <span class="muted small">{rows.length || "none"}</span></h3><button onClick={() => props.onChange([...rows, {}])}>Add to {title.toLowerCase()}</button></div>
-      {item.description && rows.length > 0 && <p class="small muted">{item.description.split("\n")[0]}</p>}
+      {item.description && rows.length > 0 && <p class="small muted">{item.description.split("\n")[0]!.replaceAll("`", "")}</p>}
       {rows.map((row, k) => (
         <fieldset class="stack tight" key={k}>
           <legend>{title} {k + 1} <button class="plain" onClick={() => props.onChange(rows.filter((_, other) => other !== k))} aria-label={`Remove ${title.toLowerCase()} ${k + 1}`}>Remove</button></legend>

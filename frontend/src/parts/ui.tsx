@@ -78,11 +78,14 @@ interface FieldProps {
   children: (id: string, describedBy: string | undefined) => JSX.Element;
 }
 
+/** A longer hint needs the width of two fields. */
+const LONG_HINT = 40;
+
 export function Field(props: FieldProps) {
   const id = useId();
   const about = props.hint || props.wrong ? `${id}-about` : undefined;
   return (
-    <div class="field">
+    <div class={`field ${(props.hint?.length ?? 0) > LONG_HINT ? "long" : ""}`}>
       <label for={id} class={props.hideLabel ? "hidden" : ""}>{props.label}</label>
       {props.unit ? (
         <div class="with-unit">

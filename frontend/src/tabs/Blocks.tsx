@@ -4,6 +4,7 @@ import type { CaseStore } from "../model/store.ts";
 import type { Block, Side } from "../model/types.ts";
 import { day, plain, today } from "../model/words.ts";
 import { useWorld } from "../pages/context.ts";
+import { Source } from "../parts/source.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Choices, Empty, NumberField, Panel, SelectField, TextField, YesNo } from "../parts/ui.tsx";
 
@@ -17,6 +18,7 @@ export interface BlockReading {
   performed: string;
   kind: string;
   reads: string;
+  source: string;
 }
 
 function sameBlock(one: Block, read: BlockReading): boolean {
@@ -63,7 +65,7 @@ export function BlocksPanel({ store, readings }: { store: CaseStore; readings: r
                 <YesNo label="With a steroid" value={one.steroid} onChange={(steroid) => set(k, { steroid })} />
                 <YesNo label="Under sedation" value={one.sedation} onChange={(sedation) => set(k, { sedation })} />
               </div>
-              <p class="small">{read ? <><strong>Relief: </strong>{read.reads}</> : <span class="muted">Relief and how long it lasted are worked out from the diary once the case is saved.</span>}</p>
+              <p class="small">{read ? <><strong>Relief: </strong>{read.reads} <span class="muted"><Source text={read.source} /></span></> : <span class="muted">Relief and how long it lasted are worked out from the diary once the case is saved.</span>}</p>
               <Diary block={one} number={k + 1} onChange={(diary) => set(k, { diary })} />
             </fieldset>
           );

@@ -42,6 +42,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
   const moved = isMoved(store.mine.treatment?.placements ?? [], plan.value);
   const timed: Lesion | null = shown.arrival && arrival !== null ? { field: { ...shown.arrival.field, lesionLevel: -arrival, lesionLabel: `at ${arrival.toFixed(1)} ${shown.arrival.unit}` }, toLps: shown.arrival.toLps, preview: false } : null;
   const lesion = moved || !shown.lesion ? (viewer.previews[0] ?? null) : (timed ?? shown.lesion);
+  const placed = catalogue.techniques.find((one) => one.name === store.mine.treatment?.technique)?.places_instrument !== false;
   const hasNeedle = Boolean(store.mine.treatment?.placements?.length);
   return (
     <>
@@ -62,7 +63,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
           <Recipe store={store} work={work} viewer={viewer} />
           <Panel title="Plans" note="Each is kept as it was made. A change makes a new one.">
             {waiting(plans, "the plans")}
-            {plans.value && !plans.value.length && <Empty title="No plan yet"><p>Set the protocol, place the needle, then run the simulation. It takes about half a minute and goes on when you leave the page.</p></Empty>}
+            {plans.value && !plans.value.length && <Empty title="No plan yet"><p>Set the protocol{placed ? ", place the needle," : ""} then run the simulation. It takes about half a minute and goes on when you leave the page.</p></Empty>}
             {plans.value && plans.value.length > 0 && (
               <ul class="notices">
                 {[...plans.value].reverse().map((row) => (
@@ -85,7 +86,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
 
 /** Current needs a generator and, with one needle, a way back. */
 function isElectric(technique: TechniqueInfo | undefined): boolean {
-  return !technique?.instrument || technique.instrument.kinds.includes("electrode");
+  return technique?.places_instrument !== false && (technique?.instrument?.kinds.includes("electrode") ?? true);
 }
 
 const NEAR_MM = 0.05;
@@ -128,7 +129,7 @@ function Recipe({ store, work, viewer }: TabProps) {
   });
   const other = (key: string) => (value: string) => store.edit(plain(key), (one) => { if (one.treatment) one.treatment[key] = value || null; });
   return (
-    <Panel title="Technique and protocol" actions={<button class="main" disabled={!treatment || (technique?.places_instrument !== false && !treatment.placements?.length)} onClick={() => void work.simulate()}>Run the simulation</button>}>
+    <Panel title="Technique and protocol" class="recipe" actions={<button class="main" disabled={!treatment || (technique?.places_instrument !== false && !treatment.placements?.length)} onClick={() => void work.simulate()}>Run the simulation</button>}>
       <div class="stack">
         <SelectField label="Technique" empty="not chosen" value={treatment?.technique ?? ""} options={catalogue.techniques.map((one) => ({ value: one.name, label: one.title }))} onChange={choose} />
         {treatment && technique && (

@@ -47,7 +47,9 @@ export function Localize({ store, viewer, work }: TabProps) {
   const { catalogue, session } = useWorld();
   const [picking, setPicking] = useState<Landmark | null>(null);
   const [run, setRun] = useState(true);
-  const data = useData<Localization>(store.loaded.case.target ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
+  const target = store.loaded.case.target;
+  const ruled = catalogue.nerves.find((one) => one.id === target?.nerve)?.has_rule !== false;
+  const data = useData<Localization>(target && ruled ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
   const activeTip = activeTipOf(store, catalogue);
   const lesion = viewer.previews[0] ?? null;
   const technique = catalogue.techniques.find((one) => one.name === store.mine.treatment?.technique);
@@ -108,7 +110,7 @@ export function Localize({ store, viewer, work }: TabProps) {
             )}
           </Panel>
           <Panel title="Target" note={data.value?.target ? `${data.value.target.title}, found by ${data.value.target.how}` : ""}>
-            {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : waiting(data, "the target")}
+            {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : ruled ? waiting(data, "the target") : <Drawn viewer={viewer} />}
             {data.value && <Citations.Provider value={data.value.citations}><TargetFacts data={data.value} /></Citations.Provider>}
           </Panel>
           {data.value && (
@@ -125,6 +127,14 @@ export function Localize({ store, viewer, work }: TabProps) {
       </div>
     </>
   );
+}
+
+/** No rule finds this nerve from landmarks: it is where the case draws it. */
+function Drawn({ viewer }: { viewer: TabProps["viewer"] }) {
+  const nerve = viewer.scene?.nerves.find((one) => one.is_target);
+  return nerve
+    ? <p>{nerve.name} lies as it is drawn in the case{nerve.sd_mm ? `, ± ${figure(nerve.sd_mm)} mm (SD)` : ""}. No rule finds this nerve from landmarks.</p>
+    : <div class="notice warn"><strong>Not drawn</strong>No rule finds this nerve from landmarks, and the case does not draw it: give its course as a list of points (nerves) in the case file.</div>;
 }
 
 function TargetFacts({ data }: { data: Localization }) {
