@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from neurolysis.evidence.instruments import find_cannula
 from neurolysis.geometry import Volume
 from neurolysis.plan import Placement
+from neurolysis.planning.target_paths import PlacedPath
 from neurolysis.quantity import Quantity
 from neurolysis.report import needle, palette, svg, text
 from neurolysis.report.axes import ticks
@@ -24,6 +25,7 @@ from neurolysis.report.html import css_string
 from neurolysis.report.pdf import available
 from neurolysis.report.plane import BELOW_ALL, Plane, View, needle_planes, read_mask, read_volume
 from neurolysis.report.strip import runs, shortened
+from neurolysis.report.target_pages import clearance_chart
 
 # ---------------------------------------------------------------- colours
 
@@ -310,6 +312,32 @@ def test_a_bent_tip_is_drawn_bent() -> None:
         (rod,) = needle.rods(Placement.between(cannula, (0.0, 0.0, 0.0), (0.0, 50.0, 0.0)))
         assert len(rod.points_mm) == corners
         assert np.allclose(rod.points_mm[0], 0)
+
+
+def test_what_is_bare_is_what_the_protocol_says_where_it_says_so() -> None:
+    placement = Placement.between(find_cannula(18, 10), (0.0, 0.0, 0.0), (0.0, 50.0, 0.0))
+    assert [rod.bare_mm for rod in needle.rods(placement)] == [10.0]
+    assert [rod.bare_mm for rod in needle.rods(placement, 4.5)] == [4.5]
+
+
+LONG = "L2 segmental nerve, left (segmental nerve in the foraminal zone, derived from its labels)"
+
+
+def test_long_names_of_structures_stay_inside_the_clearance_chart() -> None:
+    path = PlacedPath.model_construct(
+        number=1,
+        profile_depth_mm=(0.0, 10.0, 20.0),
+        profiles_mm={LONG: (2.0, 3.0, 4.0), "skin": (9.0, 4.0, 1.0)},
+    )
+    figure = clearance_chart(path)
+    assert figure is not None
+    root = ElementTree.fromstring(figure.svg)  # noqa: S314 (made here)
+    words = [one for one in root.iter() if one.tag.endswith("text") and one.get("x") == "80"]
+    assert " ".join(one.text or "" for one in words) == f"{LONG} skin"
+    assert max(len(one.text or "") for one in words) * 0.53 * palette.FONT + 80 < palette.HALF_WIDTH
+    heights = [float(one.get("y", "")) for one in words]
+    assert min(np.diff(heights)) >= palette.FONT, "lines do not lie on each other"
+    assert heights[-1] < float(root.get("viewBox", "").split()[3])
 
 
 def test_a_table_with_a_row_of_another_width_is_refused() -> None:

@@ -5,14 +5,21 @@ import { crc32, zipFiles } from "../src/model/dropped.ts";
 import { changedKeys, merge } from "../src/model/merge.ts";
 import type { Case, Point } from "../src/model/types.ts";
 import { figure, labelOf } from "../src/model/words.ts";
-import { resolve } from "../src/parts/SchemaForm.tsx";
-import { contour, rasterise, sample, type Field } from "../src/viewer/field.ts";
+import { resolve } from "../src/parts/schema.ts";
+import { contour, facing, rasterise, reachOf, sample, type Field } from "../src/viewer/field.ts";
 import { placementOf, withPath, type Offer } from "../src/tabs/path.ts";
 import { publishedWords } from "../src/tabs/published.ts";
 import { onDetector } from "../src/viewer/Fluoro.tsx";
 import { apply, determinant, inverse, multiply, needleFrame, sub, length } from "../src/viewer/geometry.ts";
 import { moved, needleOf } from "../src/viewer/state.ts";
 import { paintCut, Volume, type Cut } from "../src/viewer/volume.ts";
+import { broken } from "../src/viewer/painter.ts";
+import { bounds, effective, named, outside } from "../src/parts/schema.ts";
+import { answered, groupFindings } from "../src/tabs/Findings.tsx";
+import { scoreOf, withScore } from "../src/tabs/Scores.tsx";
+import { consentGaps } from "../src/tabs/Consent.tsx";
+import { endOf, fitting, grouped } from "../src/tabs/Instrument.tsx";
+import type { InstrumentInfo, Schema, TechniqueInfo } from "../src/model/types.ts";
 
 const near = (a: number, b: number, by = 1e-9) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
 
@@ -166,4 +173,108 @@ test("a published figure tells its unit, or that no number was printed", () => {
   assert.equal(publishedWords(one), "time to return: 3 months (alcohol, celiac plexus, 12 people)");
   assert.equal(publishedWords({ ...one, value: null, low: 1, high: 2, n: null }), "time to return: 1 to 2 months (alcohol, celiac plexus)");
   assert.equal(publishedWords({ ...one, value: null, n: null, definition: "said in words" }), "said in words: no number printed");
+});
+
+test("a straight cut is the same picture as an oblique one all but turned into it", () => {
+  const head = { shape: [9, 7, 5] as Point, affine: [[1.5, 0, 0, -4], [0, 0, 2, -3], [0, -1.2, 0, 6], [0, 0, 0, 1]], dtype: "int16", window: [50, 100] as [number, number], slope: 2, intercept: -30 };
+  const volume = new Volume(head, Int16Array.from({ length: 315 }, (_, k) => (k * 37) % 101));
+  const cut: Cut = { centre: [1.3, 0.7, 2.1], right: [1, 0, 0], down: [0, 0, -1], step: 0.31, columns: 60, rows: 60 };
+  const turn = 1e-7;
+  const oblique: Cut = { ...cut, right: [1, turn, 0], down: [0, turn, -1] };
+  const [straight, general] = [cut, oblique].map((one) => {
+    const target = new Uint8ClampedArray(4 * 3600);
+    paintCut(volume, one, [50, 200], target);
+    return target;
+  });
+  let lit = 0;
+  straight!.forEach((value, p) => { assert.ok(Math.abs(value - general![p]!) <= 1, `byte ${p}: ${value} and ${general![p]}`); if (p % 4 === 0 && value > 0) lit++; });
+  assert.ok(lit > 500, "the picture is not black");
+});
+
+test("what is drawn reaches to the outermost value at a level, and no further than one line more", () => {
+  const field = ball();
+  const [axis] = field.axes;
+  const n = axis.length;
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) field.values[(i * n + j) * n + k] = -Math.hypot(axis[i]!, axis[j]!, axis[k]!);
+  assert.equal(reachOf(field, 1), 0);
+  const reach = reachOf(field, -8);
+  assert.ok(reach >= 8 && reach <= Math.sqrt(3) * 10, String(reach));
+});
+
+test("where less is worse the field is turned round with its levels", () => {
+  const field = facing({ ...ball(), values: Float32Array.from([-30, -10, 20]), levels: [{ label: "-20°", value: -20 }], lesionLevel: -20 }, "below");
+  assert.deepEqual([...field.values], [30, 10, -20]);
+  assert.deepEqual([field.lesionLevel, field.levels[0]], [20, { label: "-20°", value: 20 }]);
+  assert.deepEqual([...field.values].map((value) => value >= field.lesionLevel), [true, false, false]);
+});
+
+test("a name too long for its picture goes on as many lines as it needs", () => {
+  assert.deepEqual(broken("Lateral femoral nerve, right", (part) => part.length <= 15), ["Lateral femoral", "nerve, right"]);
+  assert.deepEqual(broken("short", () => true), ["short"]);
+});
+
+const injection: Schema = {
+  properties: {
+    agent: { type: "string", oneOf: [{ const: "a", title: "Agent A" }, { const: "b", title: "Agent B" }] },
+    vehicle: { type: "string", default: "water" },
+    strength: { type: "number", exclusiveMinimum: 0, maximum: 100 },
+  },
+  required: ["agent"],
+  allOf: [
+    { if: { properties: { agent: { const: "a" }, vehicle: { const: "water" } }, required: ["agent"] }, then: { properties: { strength: { minimum: 3, maximum: 7 } }, required: [] } },
+    { if: { properties: { agent: { const: "a" }, vehicle: { const: "oil" } }, required: ["agent", "vehicle"] }, then: { properties: { strength: { type: "number", maximum: 15 } }, required: ["strength"] } },
+  ],
+};
+
+test("a rule of the schema holds for a default that is left out, and not for a value that is missing", () => {
+  const limits = (value: Record<string, string>) => effective(injection, value);
+  assert.equal(bounds(limits({ agent: "a" }).properties!["strength"]!), "from 3 to 7");
+  assert.equal(bounds(limits({ agent: "a", vehicle: "oil" }).properties!["strength"]!), "above 0 to 15");
+  assert.equal(bounds(limits({ agent: "b" }).properties!["strength"]!), "above 0 to 100");
+  assert.equal(bounds(limits({}).properties!["strength"]!), "above 0 to 100");
+  assert.deepEqual(limits({ agent: "a", vehicle: "oil" }).required, ["agent", "strength"]);
+  assert.deepEqual(named(injection.properties!["agent"]!)?.map((one) => one.label), ["Agent A", "Agent B"]);
+  assert.equal(outside(limits({ agent: "a" }).properties!["strength"]!, 8), "8 is not allowed: from 3 to 7.");
+  assert.equal(outside(limits({ agent: "a" }).properties!["strength"]!, 7), "");
+  assert.equal(outside({ exclusiveMinimum: 0 }, 0), "0 is not allowed: above 0.");
+});
+
+test("findings come once each: recorded, asked for by causes, asked for by others, the rest", () => {
+  const names = ["a", "b", "c", "d"].map((id) => ({ id, title: id, question: `whether ${id} is there` }));
+  const found = groupFindings(names, ["c", "unknown words"], { causes: ["whether b is there", "whether c is there"], others: ["whether b is there", "whether d is there"] });
+  assert.deepEqual(Object.values(found).map((list) => list.map((one) => one.id)), [["c"], ["b"], ["d"], ["a"]]);
+  const list = [{ kind: "exam", name: "a", result: "present" }, { kind: "history", name: "b", result: "absent" }];
+  assert.deepEqual(answered(list, "a", "absent").map((one) => [one.kind, one.name, one.result]), [["exam", "a", "absent"], ["history", "b", "absent"]]);
+  assert.deepEqual(answered(list, "a", "").map((one) => one.name), ["b"]);
+});
+
+test("a total is kept only inside its range and with a day that has come", () => {
+  const scale = { id: "odi", title: "Disability", minimum: 0, maximum: 100 };
+  assert.match(String(scoreOf(scale, 101, "2026-01-02")), /0 to 100/);
+  assert.match(String(scoreOf(scale, 40, "2999-01-02")), /ahead/);
+  assert.match(String(scoreOf(scale, 40, "")), /day/);
+  const kept = scoreOf(scale, 40, "2026-01-02");
+  assert.deepEqual(kept, { instrument: "odi", total: 40, minimum: 0, maximum: 100, observed: "2026-01-02" });
+  const first = { instrument: "odi", total: 60, minimum: 0, maximum: 100, observed: "2026-01-02" };
+  assert.deepEqual(withScore([first, { ...first, observed: "2025-01-02" }], kept as typeof first).map((one) => [one.observed, one.total]), [["2025-01-02", 60], ["2026-01-02", 40]]);
+});
+
+test("a consent says who, when and in which language, and is not taken back before it was given", () => {
+  const whole = { schema_version: 1 as const, case_id: "a", given: true, signed_on: "2026-02-01", by: "Dr A", language: "de" };
+  assert.deepEqual(consentGaps(whole, "2026-03-01"), []);
+  assert.deepEqual(consentGaps({ ...whole, given: null, by: "" }, "2026-03-01"), []);
+  assert.deepEqual(consentGaps({ ...whole, signed_on: null, by: " ", language: "" }, "2026-03-01"), ["the day", "who took it", "the language"]);
+  assert.equal(consentGaps({ ...whole, revoked_on: "2026-01-01" }, "2026-03-01").length, 1);
+  assert.equal(consentGaps(whole, "2026-01-15").length, 1);
+});
+
+test("only instruments of the technique's kinds are offered, many of them by shape and gauge", () => {
+  const made = (id: string, kind: string, gauge: number): InstrumentInfo => ({ id, name: id, kind, gauge, shape: "straight", active_tip_mm: 10, shaft_length_mm: 100, outer_radius_mm: { value: 0.6 } });
+  const all = [...Array.from({ length: 14 }, (_, k) => made(`e${k}`, "electrode", 16 + 2 * (k % 2))), made("n", "injection needle", 22)];
+  const technique = (kinds: string[], end_field = ""): TechniqueInfo => ({ instrument: { kinds, end_field, key: "" }, protocol_schema: { properties: { beyond_mm: { default: 5 } } } }) as unknown as TechniqueInfo;
+  assert.deepEqual(fitting(all, technique(["injection needle"])).map((one) => one.id), ["n"]);
+  assert.deepEqual(grouped(fitting(all, technique(["electrode"]))).map(([name, list]) => [name, list.length]), [["Straight, 16G", 7], ["Straight, 18G", 7]]);
+  assert.equal(endOf(technique([]), {}, all[0]), 10);
+  assert.equal(endOf(technique([], "beyond_mm"), {}, all[0]), 5);
+  assert.equal(endOf(technique([], "beyond_mm"), { beyond_mm: 7 }, all[0]), 7);
 });

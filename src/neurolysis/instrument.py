@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from neurolysis.quantity import Quantity, Value
 
 TipShape = Literal["straight", "curved", "tined", "cooled"]
+InstrumentKind = Literal["electrode", "injection needle", "cold probe"]
+"""What a listed instrument is made for: current from a bare tip, fluid from a bevel, or cold."""
 
 
 class Tine(Value):

@@ -219,13 +219,17 @@ class Procedure(Value):
 
 
 class Consent(Value):
-    """The patient's consent; ``document`` names the paper or file, which is kept elsewhere."""
+    """The patient's consent; ``document`` names the paper or file, which is kept elsewhere.
+
+    ``signed_on`` is the day it was signed or refused; ``language`` that of the talk (a code: ``en``, ``de-CH``).
+    """
 
     schema_version: Literal[1] = 1
     case_id: str
     given: bool | None = None
     signed_on: date | None = None
     by: str = ""
+    language: str = Field(default="", pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$")
     document: str = ""
     revoked_on: date | None = None
     notes: str = ""

@@ -85,7 +85,7 @@ export interface Placement {
 export interface Treatment {
   technique: string;
   protocol: Record<string, Json>;
-  instrument: string;
+  instrument?: string | null;
   generator?: string | null;
   placements?: Placement[];
   [more: string]: unknown;
@@ -124,6 +124,8 @@ export interface Case {
   allergies?: string[] | null;
   implants?: { name: string; electronic: boolean; [more: string]: unknown }[] | null;
   questionnaires?: Answers[];
+  scores?: Score[];
+  blocks?: Block[];
   image?: { path: string; modality?: string; [more: string]: unknown } | null;
   landmarks?: Landmark[];
   target?: {
@@ -180,8 +182,13 @@ export interface Schema {
   default?: Json;
   const?: Json;
   enum?: Json[];
+  oneOf?: Schema[];
   anyOf?: Schema[];
+  /** One entry that stands for the field itself, or rules: where `if` holds, `then` holds too. */
   allOf?: Schema[];
+  if?: Schema;
+  then?: Schema;
+  items?: Schema;
   $ref?: string;
   minimum?: number;
   maximum?: number;
@@ -198,6 +205,43 @@ export interface TechniqueInfo {
   title: string;
   protocol_schema: Schema;
   charts: { title: string; unit: string; series: [string, string][] }[];
+  places_instrument: boolean;
+  /** Which listed instruments fit, and the protocol's field with the length of the end that acts. */
+  instrument: { kinds: string[]; end_field: string; key: string } | null;
+}
+
+export interface InstrumentInfo {
+  id: string;
+  name: string;
+  kind: string;
+  gauge: number;
+  shape: string;
+  active_tip_mm: number;
+  shaft_length_mm: number;
+  outer_radius_mm: { value: number };
+}
+
+export interface Score {
+  instrument: string;
+  total: number;
+  minimum: number;
+  maximum: number;
+  observed?: string | null;
+}
+
+export interface Block {
+  target: string;
+  side: Side;
+  level?: string | null;
+  performed: string;
+  kind: string;
+  agent?: string;
+  concentration_percent?: number | null;
+  volume_ml?: number | null;
+  baseline_pain: number;
+  diary?: { hours_after: number; pain: number }[];
+  steroid?: boolean | null;
+  sedation?: boolean | null;
 }
 
 export interface Questionnaire {
@@ -250,7 +294,7 @@ export interface Named {
 export interface Catalogue {
   techniques: TechniqueInfo[];
   modalities: (Choice & { technique?: string; kind?: string })[];
-  instruments: (Named & { active_tip_mm?: number; gauge?: number; techniques?: string[] })[];
+  instruments: InstrumentInfo[];
   generators: Named[];
   questionnaires: Record<string, Questionnaire>;
   scales: QuestionnaireInfo[];

@@ -1,9 +1,9 @@
 // Small parts every page is made of. Text always goes in as text: nothing here sets HTML.
 import type { ComponentChildren, JSX } from "preact";
 import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError, get, told } from "../model/api.ts";
+import { ApiError, get, sentence, told } from "../model/api.ts";
 import type { Notice } from "../model/types.ts";
-import { capital } from "../model/words.ts";
+import { capital, plain } from "../model/words.ts";
 import { Source } from "./source.tsx";
 
 export function Panel(props: { title: string; note?: string; actions?: ComponentChildren; children?: ComponentChildren; class?: string; id?: string }) {
@@ -31,10 +31,17 @@ export function Empty(props: { title: string; children?: ComponentChildren }) {
   );
 }
 
+const MANY = 6;
+
+/** A long list of what is allowed folds away behind its count. */
 export function Trouble(props: { error: unknown; retry?: () => void }) {
+  const problem = props.error instanceof ApiError ? props.error.problem : null;
+  const allowed = typeof problem?.allowed === "string" ? problem.allowed.split(", ") : Array.isArray(problem?.allowed) ? problem.allowed.map(String) : [];
+  const long = problem !== null && allowed.length > MANY;
   return (
     <div class="problem" role="alert">
-      <strong>{capital(told(props.error))}</strong>
+      <strong>{capital(long ? sentence({ ...problem, allowed: null }) : told(props.error))}</strong>
+      {long && <details><summary>What is allowed ({allowed.length})</summary><p class="small">{allowed.map(plain).join(", ")}</p></details>}
       {props.retry && <button onClick={props.retry}>Try again</button>}
     </div>
   );
@@ -66,15 +73,20 @@ interface FieldProps {
   unit?: string;
   hint?: string;
   wrong?: string;
+  /** The label is read out, not shown: a table's head says it. */
+  hideLabel?: boolean;
   children: (id: string, describedBy: string | undefined) => JSX.Element;
 }
+
+/** A longer hint needs the width of two fields. */
+const LONG_HINT = 40;
 
 export function Field(props: FieldProps) {
   const id = useId();
   const about = props.hint || props.wrong ? `${id}-about` : undefined;
   return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
+    <div class={`field ${(props.hint?.length ?? 0) > LONG_HINT ? "long" : ""}`}>
+      <label for={id} class={props.hideLabel ? "hidden" : ""}>{props.label}</label>
       {props.unit ? (
         <div class="with-unit">
           {props.children(id, about)}
@@ -100,6 +112,7 @@ interface InputProps<T> {
   unit?: string;
   hint?: string;
   wrong?: string;
+  hideLabel?: boolean;
   disabled?: boolean;
 }
 
@@ -119,8 +132,12 @@ export function TextField(props: InputProps<string> & { long?: boolean; type?: s
 export function NumberField(props: InputProps<number | null> & { min?: number; max?: number; step?: number | "any" }) {
   const [typed, setTyped] = useState<string | null>(null);
   const shown = typed ?? (props.value === null || props.value === undefined ? "" : String(props.value));
+  const low = props.min !== undefined && props.value !== null && props.value < props.min;
+  const high = props.max !== undefined && props.value !== null && props.value > props.max;
+  const range = [props.min === undefined ? "" : `from ${props.min}`, props.max === undefined ? "" : `to ${props.max}`].filter(Boolean).join(" ");
+  const wrong = props.wrong || (low || high ? `${props.value} is not allowed: ${range}.` : "");
   return (
-    <Field {...props}>
+    <Field {...props} wrong={wrong}>
       {(id, about) => (
         <input
           id={id}
@@ -131,6 +148,7 @@ export function NumberField(props: InputProps<number | null> & { min?: number; m
           max={props.max}
           step={props.step ?? "any"}
           aria-describedby={about}
+          aria-invalid={wrong ? "true" : undefined}
           disabled={props.disabled ?? false}
           onInput={(event) => {
             const text = event.currentTarget.value;
@@ -150,8 +168,13 @@ export interface Option {
   label: string;
 }
 
-export function SelectField(props: InputProps<string> & { options: readonly Option[]; empty?: string }) {
-  const known = props.options.some((one) => one.value === props.value);
+export interface Group {
+  label: string;
+  options: readonly Option[];
+}
+
+export function SelectField(props: InputProps<string> & { options: readonly Option[]; groups?: readonly Group[]; empty?: string }) {
+  const known = [...props.options, ...(props.groups ?? []).flatMap((one) => one.options)].some((one) => one.value === props.value);
   return (
     <Field {...props}>
       {(id, about) => (
@@ -160,6 +183,9 @@ export function SelectField(props: InputProps<string> & { options: readonly Opti
           {!known && props.value && <option value={props.value}>{props.value}</option>}
           {props.options.map((one) => (
             <option value={one.value} key={one.value}>{one.label}</option>
+          ))}
+          {props.groups?.map((group) => (
+            <optgroup label={group.label} key={group.label}>{group.options.map((one) => <option value={one.value} key={one.value}>{one.label}</option>)}</optgroup>
           ))}
         </select>
       )}

@@ -1,7 +1,7 @@
 // Step 4: technique, protocol and instrument; the simulation, what it says, and the approval.
 import { useEffect, useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
-import type { Json, Placement, PlanRow } from "../model/types.ts";
+import type { Json, Placement, PlanRow, TechniqueInfo } from "../model/types.ts";
 import { capital, moment, plain } from "../model/words.ts";
 import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { SchemaForm } from "../parts/SchemaForm.tsx";
@@ -13,6 +13,7 @@ import type { Lesion } from "../viewer/state.ts";
 import { Viewer } from "../viewer/Viewer.tsx";
 import { Approval } from "./Approval.tsx";
 import { Compare } from "./Compare.tsx";
+import { InstrumentPicker } from "./Instrument.tsx";
 import { LesionPicker, usePlanLesion } from "./PlanLesion.tsx";
 import { PlanResults, type PlanRecord } from "./PlanResults.tsx";
 import type { PlanStatus } from "../model/types.ts";
@@ -41,6 +42,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
   const moved = isMoved(store.mine.treatment?.placements ?? [], plan.value);
   const timed: Lesion | null = shown.arrival && arrival !== null ? { field: { ...shown.arrival.field, lesionLevel: -arrival, lesionLabel: `at ${arrival.toFixed(1)} ${shown.arrival.unit}` }, toLps: shown.arrival.toLps, preview: false } : null;
   const lesion = moved || !shown.lesion ? (viewer.previews[0] ?? null) : (timed ?? shown.lesion);
+  const placed = catalogue.techniques.find((one) => one.name === store.mine.treatment?.technique)?.places_instrument !== false;
   const hasNeedle = Boolean(store.mine.treatment?.placements?.length);
   return (
     <>
@@ -50,7 +52,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
           <Viewer
             viewer={viewer}
             lesion={lesion}
-            activeTip={activeTipOf(store, catalogue.instruments)}
+            activeTip={activeTipOf(store, catalogue)}
             onNeedle={hasNeedle ? (placements) => { setPlacements(store, placements); void work.simulate(); } : undefined}
             side={shown.lesion && !moved && <LesionPicker shown={shown} time={arrival} onTime={setArrival} />}
           />
@@ -61,7 +63,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
           <Recipe store={store} work={work} viewer={viewer} />
           <Panel title="Plans" note="Each is kept as it was made. A change makes a new one.">
             {waiting(plans, "the plans")}
-            {plans.value && !plans.value.length && <Empty title="No plan yet"><p>Set the protocol, place the needle, then run the simulation. It takes about half a minute and goes on when you leave the page.</p></Empty>}
+            {plans.value && !plans.value.length && <Empty title="No plan yet"><p>Set the protocol{placed ? ", place the needle," : ""} then run the simulation. It takes about half a minute and goes on when you leave the page.</p></Empty>}
             {plans.value && plans.value.length > 0 && (
               <ul class="notices">
                 {[...plans.value].reverse().map((row) => (
@@ -82,6 +84,11 @@ export function Deliver({ store, viewer, work }: TabProps) {
   );
 }
 
+/** Current needs a generator and, with one needle, a way back. */
+function isElectric(technique: TechniqueInfo | undefined): boolean {
+  return technique?.places_instrument !== false && (technique?.instrument?.kinds.includes("electrode") ?? true);
+}
+
 const NEAR_MM = 0.05;
 
 /** Whether the needles of the case lie elsewhere than the plan has them. */
@@ -98,12 +105,15 @@ function isMoved(now: readonly Placement[], data: PlanData | null): boolean {
 
 function Recipe({ store, work, viewer }: TabProps) {
   const { catalogue } = useWorld();
-  const [query, setQuery] = useState("");
   const treatment = store.mine.treatment;
   const technique = catalogue.techniques.find((one) => one.name === treatment?.technique);
   const choose = (name: string) => store.edit("technique", (one) => {
     if (!name) { one.treatment = null; return; }
-    one.treatment = { ...(one.treatment ?? {}), technique: name, protocol: one.treatment?.technique === name ? one.treatment.protocol : {}, instrument: one.treatment?.instrument ?? "", generator: one.treatment?.generator ?? null, placements: one.treatment?.placements ?? [] };
+    const next = catalogue.techniques.find((other) => other.name === name);
+    const old = one.treatment ?? null;
+    const fits = next?.places_instrument !== false;
+    one.treatment = { ...(old ?? {}), technique: name, protocol: old?.technique === name ? old.protocol : {}, instrument: fits ? (old?.instrument ?? null) : null, generator: isElectric(next) ? (old?.generator ?? null) : null, placements: fits ? (old?.placements ?? []) : [] };
+    if (!isElectric(next)) { delete one.treatment["return_pad_site"]; delete one.treatment["return_path_resistance_ohm"]; }
   });
   const set = (name: string, value: Json) => store.edit(`protocol ${plain(name)}`, (one) => {
     if (!one.treatment) return;
@@ -111,31 +121,31 @@ function Recipe({ store, work, viewer }: TabProps) {
     if (value === null) delete protocol[name];
     one.treatment.protocol = protocol;
   });
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  const instruments = catalogue.instruments.filter((one) => words.every((word) => `${one.name} ${one.id}`.toLowerCase().includes(word)));
   const instrument = (value: string) => store.edit("instrument", (one) => {
     if (!one.treatment) return;
-    one.treatment.instrument = value;
+    one.treatment.instrument = value || null;
+    if (!value) return;
     one.treatment.placements = (one.treatment.placements ?? []).map((placement) => ({ ...placement, instrument: value }));
   });
   const other = (key: string) => (value: string) => store.edit(plain(key), (one) => { if (one.treatment) one.treatment[key] = value || null; });
   return (
-    <Panel title="Technique and protocol" actions={<button class="main" disabled={!treatment || !treatment.placements?.length} onClick={() => void work.simulate()}>Run the simulation</button>}>
+    <Panel title="Technique and protocol" class="recipe" actions={<button class="main" disabled={!treatment || (technique?.places_instrument !== false && !treatment.placements?.length)} onClick={() => void work.simulate()}>Run the simulation</button>}>
       <div class="stack">
         <SelectField label="Technique" empty="not chosen" value={treatment?.technique ?? ""} options={catalogue.techniques.map((one) => ({ value: one.name, label: one.title }))} onChange={choose} />
         {treatment && technique && (
           <>
             <SchemaForm schema={technique.protocol_schema} value={treatment.protocol} onChange={set} />
+            {technique.places_instrument && <InstrumentPicker instruments={catalogue.instruments} technique={technique} value={treatment.instrument ?? ""} placements={treatment.placements ?? []} onChange={instrument} />}
             <div class="fields">
-              <TextField label="Find an instrument" type="search" value={query} onChange={setQuery} placeholder="18G 10 mm curved" />
-              <SelectField label={`Instrument (${instruments.length})`} empty="not chosen" value={treatment.instrument} options={instruments.map((one) => ({ value: one.id, label: one.name }))} onChange={instrument} />
-              <SelectField label="Generator" empty="none" value={treatment.generator ?? ""} options={catalogue.generators.map((one) => ({ value: one.id, label: one.name }))} onChange={other("generator")} />
+              {isElectric(technique) && <SelectField label="Generator" empty="none" value={treatment.generator ?? ""} options={catalogue.generators.map((one) => ({ value: one.id, label: one.name }))} onChange={other("generator")} />}
+              {isElectric(technique) && <TextField label="Return pad at" value={(treatment["return_pad_site"] as string) ?? ""} onChange={other("return_pad_site")} />}
               <SelectField label="Patient lies" empty="not said" value={(treatment["position"] as string) ?? ""} options={["prone", "supine", "left lateral", "right lateral", "sitting"].map((value) => ({ value, label: value }))} onChange={other("position")} />
-              <TextField label="Return pad at" value={(treatment["return_pad_site"] as string) ?? ""} onChange={other("return_pad_site")} />
             </div>
-            {treatment.placements?.length
-              ? <details><summary>Needle in numbers</summary><NeedleNumbers store={store} viewer={viewer} onDone={() => void work.simulate()} /></details>
-              : <p class="notice warn"><strong>No needle</strong>Place it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/localize`}>Localize</a>.</p>}
+            {!technique.places_instrument
+              ? <p class="small muted">An operation: nothing is placed in the image. What is freed is told along the nerve.</p>
+              : treatment.placements?.length
+                ? <details><summary>Needle in numbers</summary><NeedleNumbers store={store} viewer={viewer} onDone={() => void work.simulate()} /></details>
+                : <p class="notice warn"><strong>No needle</strong>Place it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/localize`}>Localize</a>.</p>}
           </>
         )}
         {!treatment && <p class="muted">Choose a technique: its settings appear here.</p>}

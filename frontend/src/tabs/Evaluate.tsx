@@ -4,9 +4,12 @@ import type { TabProps } from "../pages/context.ts";
 import { useStore, useWorld } from "../pages/context.ts";
 import { capital, plain } from "../model/words.ts";
 import { Reasons, type Reason } from "../parts/rules.tsx";
-import { Citations, Source } from "../parts/source.tsx";
+import { Citations } from "../parts/source.tsx";
 import { Empty, Panel, Tag, useData, waiting } from "../parts/ui.tsx";
-import { FindingsPanel, PersonPanel, TargetPanel } from "./Facts.tsx";
+import { BlocksPanel } from "./Blocks.tsx";
+import { ConsentPanel } from "./Consent.tsx";
+import { PersonPanel, TargetPanel } from "./Facts.tsx";
+import { FindingsPanel, type Asked } from "./Findings.tsx";
 import { PainPanel, QuestionnairePanel } from "./Pain.tsx";
 
 interface Evaluation {
@@ -35,16 +38,25 @@ export function Evaluate({ store, work }: TabProps) {
           <TargetPanel store={store} />
           <PainPanel store={store} />
           <QuestionnairePanel store={store} />
-          <FindingsPanel store={store} asked={data.value?.missing ?? []} />
+          <FindingsPanel store={store} asked={askedIn(data.value)} />
         </div>
         <div class="stack">
           {store.unsaved && <p class="notice" role="note">What follows is worked out from the saved version {store.loaded.version}. Save to bring it up to date.</p>}
           {waiting(data, "the evaluation")}
           {data.value && <Citations.Provider value={data.value.citations}><Results data={data.value} /></Citations.Provider>}
+          <Citations.Provider value={data.value?.citations ?? {}}><BlocksPanel store={store} readings={data.value?.blocks ?? []} /></Citations.Provider>
+          <ConsentPanel store={store} work={work} />
         </div>
       </div>
     </>
   );
+}
+
+/** Causes in their rank; then what red flags and suitability lack. */
+function askedIn(data: Evaluation | null): Asked {
+  if (!data) return { causes: [], others: [] };
+  const ranked = [...data.causes].sort((a, b) => a.rank - b.rank);
+  return { causes: ranked.flatMap((one) => one.asked), others: [...data.missing, ...data.suitability.flatMap((one) => one.needs)] };
 }
 
 /** Only an open flag stops: one that was set aside says by what. */
@@ -94,13 +106,6 @@ function Results({ data }: { data: Evaluation }) {
           </details>
         )) : <Empty title="Nothing to judge yet"><p>Choose a target, or mark findings that point to a cause.</p></Empty>}
       </Panel>
-      {data.blocks.length > 0 && (
-        <Panel title="Diagnostic blocks">
-          <ul class="notices">{data.blocks.map((one, k) => (
-            <li class="notice" key={k}><strong>{one.performed}</strong>{capital(plain(one.target))}, {one.side}: {one.reads}<div class="source"><Source text={one.source} /></div></li>
-          ))}</ul>
-        </Panel>
-      )}
       {data.scores.length > 0 && (
         <Panel title="Scores">
           <div class="scroll"><table>

@@ -1,7 +1,7 @@
-// Facts of the case: the person, the target, the findings.
+// Facts of the case: the person and the target.
 import { useState } from "preact/hooks";
 import type { CaseStore } from "../model/store.ts";
-import type { Case, Finding, Side } from "../model/types.ts";
+import type { Case, Side } from "../model/types.ts";
 import { capital, plain, today } from "../model/words.ts";
 import { useWorld } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
@@ -118,53 +118,6 @@ export function TargetPanel({ store }: { store: CaseStore }) {
             <YesNo label="Transitional vertebra" value={target.transitional_vertebra} onChange={set("transitional_vertebra")} />
           </>
         )}
-      </div>
-    </Panel>
-  );
-}
-
-const RESULTS: Option[] = [{ value: "present", label: "Present" }, { value: "absent", label: "Absent" }, { value: "unclear", label: "Unclear" }];
-const SHOWN = 12;
-
-export function FindingsPanel({ store, asked }: { store: CaseStore; asked: readonly string[] }) {
-  const { catalogue } = useWorld();
-  const [all, setAll] = useState(false);
-  const [query, setQuery] = useState("");
-  const known = store.mine.findings ?? [];
-  const recorded = new Set(known.map((one) => one.name));
-  const names = catalogue.findings.filter((one) => !one.unit);
-  const wanted = names.filter((one) => !recorded.has(one.id) && asked.some((text) => one.question && text.includes(one.question)));
-  const fitting = query ? names.filter((one) => one.title.toLowerCase().includes(query.toLowerCase())) : all ? names : wanted.length ? wanted : names;
-  const answer = (id: string, result: string) => store.edit(`finding ${plain(id)}`, (one) => {
-    const rest = (one.findings ?? []).filter((other) => other.name !== id);
-    const old = (one.findings ?? []).find((other) => other.name === id);
-    one.findings = result ? [...rest, { ...(old ?? { kind: "history", name: id }), result, observed: today() } as Finding] : rest;
-  });
-  const labs = catalogue.findings.filter((one) => one.unit);
-  const lab = (id: string, unit: string, value: number | null) => store.edit(`value ${id}`, (one) => {
-    const rest = (one.findings ?? []).filter((other) => other.name !== id);
-    one.findings = value === null ? rest : [...rest, { kind: "laboratory", name: id, result: String(value), value, unit, observed: today() } as Finding];
-  });
-  const shown = query || all ? fitting : fitting.slice(0, SHOWN);
-  const others = known.filter((one) => !catalogue.findings.some((name) => name.id === one.name));
-  return (
-    <Panel title="Findings" note={wanted.length && !query && !all ? "What is asked for now comes first." : `${known.length} recorded.`}>
-      <div class="stack">
-        <div class="row"><div class="grow"><TextField label="Find a finding" type="search" value={query} onChange={setQuery} /></div><button aria-pressed={all} onClick={() => setAll(!all)}>{all ? "Only what is asked" : "All findings"}</button></div>
-        <div>
-          {shown.map((one) => (
-            <div class="question" key={one.id}>
-              <span>{capital(one.title)}</span>
-              <Choices legend={one.title} hideLegend clear value={known.find((other) => other.name === one.id)?.result ?? ""} options={RESULTS} onChange={(value) => answer(one.id, value)} />
-            </div>
-          ))}
-          {!shown.length && <p class="muted">No finding has these words.</p>}
-        </div>
-        <details>
-          <summary>Laboratory values</summary>
-          <div class="fields">{labs.map((one) => <NumberField key={one.id} label={capital(one.title)} unit={one.unit ?? ""} value={known.find((other) => other.name === one.id)?.value ?? null} onChange={(value) => lab(one.id, one.unit ?? "", value)} />)}</div>
-        </details>
-        {others.length > 0 && <details><summary>Recorded in other words ({others.length})</summary><ul class="lines">{others.map((one, k) => <li key={k}>{one.name}: {one.result} {one.observed ?? ""}</li>)}</ul></details>}
       </div>
     </Panel>
   );

@@ -1,7 +1,7 @@
 // Step 2: where the nerve is, and a way for the needle.
 import { useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
-import type { Placement, Point } from "../model/types.ts";
+import type { Catalogue, Placement, Point } from "../model/types.ts";
 import { capital, figure, plain } from "../model/words.ts";
 import { tabParts, useStore, useViewer, useWorld, type TabProps } from "../pages/context.ts";
 import { toast } from "../parts/toast.tsx";
@@ -11,6 +11,7 @@ import { NeedleNumbers, setPlacements } from "../viewer/Controls.tsx";
 import { Fluoro } from "../viewer/Fluoro.tsx";
 import { rounded } from "../viewer/geometry.ts";
 import { Viewer } from "../viewer/Viewer.tsx";
+import { endOf } from "./Instrument.tsx";
 import { Paths, type TargetPaths } from "./Paths.tsx";
 import { withPath } from "./path.ts";
 
@@ -32,9 +33,12 @@ interface Localization {
   citations: Record<string, string>;
 }
 
-export function activeTipOf(store: TabProps["store"], instruments: { id: string; active_tip_mm?: number }[]): number {
-  const id = store.mine.treatment?.placements?.[0]?.instrument ?? store.mine.treatment?.instrument;
-  return instruments.find((one) => one.id === id)?.active_tip_mm ?? 5;
+/** Length of the end that acts of the first needle, mm. */
+export function activeTipOf(store: TabProps["store"], catalogue: Catalogue): number {
+  const { treatment } = store.mine;
+  const id = treatment?.placements?.[0]?.instrument ?? treatment?.instrument;
+  const technique = catalogue.techniques.find((one) => one.name === treatment?.technique);
+  return endOf(technique, treatment?.protocol, catalogue.instruments.find((one) => one.id === id));
 }
 
 export function Localize({ store, viewer, work }: TabProps) {
@@ -43,9 +47,12 @@ export function Localize({ store, viewer, work }: TabProps) {
   const { catalogue, session } = useWorld();
   const [picking, setPicking] = useState<Landmark | null>(null);
   const [run, setRun] = useState(true);
-  const data = useData<Localization>(store.loaded.case.target ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
-  const activeTip = activeTipOf(store, catalogue.instruments);
+  const target = store.loaded.case.target;
+  const ruled = catalogue.nerves.find((one) => one.id === target?.nerve)?.has_rule !== false;
+  const data = useData<Localization>(target && ruled ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
+  const activeTip = activeTipOf(store, catalogue);
   const lesion = viewer.previews[0] ?? null;
+  const technique = catalogue.techniques.find((one) => one.name === store.mine.treatment?.technique);
 
   const pick = (point: Point) => {
     if (!picking) return;
@@ -68,7 +75,8 @@ export function Localize({ store, viewer, work }: TabProps) {
   };
   const place = () => {
     const tip = rounded(viewer.centre);
-    const instrument = store.mine.treatment?.instrument ?? catalogue.instruments[0]?.id ?? "";
+    const instrument = store.mine.treatment?.instrument;
+    if (!instrument) return;
     setPlacements(store, [...(store.mine.treatment?.placements ?? []), { instrument, tip_mm: tip, towards_hub_mm: [tip[0], tip[1] + 100, tip[2]] }], "place a needle");
   };
   const removeNeedle = () => {
@@ -91,9 +99,10 @@ export function Localize({ store, viewer, work }: TabProps) {
         </div>
         <div class="stack">
           <Panel title="Needle">
-            {!store.mine.treatment ? <Empty title="No treatment yet"><p>Choose technique and instrument under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>, then place the needle here.</p></Empty> : (
+            {technique && !technique.places_instrument ? <p class="muted">{technique.title}: nothing is placed. What is freed is told along the nerve, under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>.</p> : !store.mine.treatment ? <Empty title="No treatment yet"><p>Choose technique and instrument under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>, then place the needle here.</p></Empty> : (
               <div class="stack">
-                <div class="row"><button onClick={place} disabled={!viewer.volume}>Place a needle at the crosshair</button>{count > 0 && <button onClick={removeNeedle}>Remove the last needle</button>}</div>
+                <div class="row"><button onClick={place} disabled={!viewer.volume || !store.mine.treatment.instrument}>Place a needle at the crosshair</button>{count > 0 && <button onClick={removeNeedle}>Remove the last needle</button>}</div>
+                {!store.mine.treatment.instrument && <p class="small muted">First choose the instrument under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/deliver`}>Deliver</a>.</p>}
                 {count > 0 && <CheckField label="Simulate when the needle is let go" value={run} onChange={setRun} />}
                 {count > 0 && <NeedleNumbers store={store} viewer={viewer} onDone={() => void work.simulate()} />}
                 {viewer.previewProblem && <p class="small muted">No preview: {viewer.previewProblem}</p>}
@@ -101,7 +110,7 @@ export function Localize({ store, viewer, work }: TabProps) {
             )}
           </Panel>
           <Panel title="Target" note={data.value?.target ? `${data.value.target.title}, found by ${data.value.target.how}` : ""}>
-            {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : waiting(data, "the target")}
+            {!store.loaded.case.target ? <Empty title="No target yet"><p>Choose it under <a href={`#/case/${encodeURIComponent(store.loaded.id)}/evaluate`}>Evaluate</a>.</p></Empty> : ruled ? waiting(data, "the target") : <Drawn viewer={viewer} />}
             {data.value && <Citations.Provider value={data.value.citations}><TargetFacts data={data.value} /></Citations.Provider>}
           </Panel>
           {data.value && (
@@ -118,6 +127,14 @@ export function Localize({ store, viewer, work }: TabProps) {
       </div>
     </>
   );
+}
+
+/** No rule finds this nerve from landmarks: it is where the case draws it. */
+function Drawn({ viewer }: { viewer: TabProps["viewer"] }) {
+  const nerve = viewer.scene?.nerves.find((one) => one.is_target);
+  return nerve
+    ? <p>{nerve.name} lies as it is drawn in the case{nerve.sd_mm ? `, ± ${figure(nerve.sd_mm)} mm (SD)` : ""}. No rule finds this nerve from landmarks.</p>
+    : <div class="notice warn"><strong>Not drawn</strong>No rule finds this nerve from landmarks, and the case does not draw it: give its course as a list of points (nerves) in the case file.</div>;
 }
 
 function TargetFacts({ data }: { data: Localization }) {

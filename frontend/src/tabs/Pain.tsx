@@ -7,6 +7,7 @@ import { useWorld } from "../pages/context.ts";
 import { BodyMap } from "../parts/BodyMap.tsx";
 import { toast } from "../parts/toast.tsx";
 import { CheckField, Choices, NumberField, Panel, SelectField, Tag, TextField } from "../parts/ui.tsx";
+import { ScoresForm } from "./Scores.tsx";
 
 const CHARACTERS = ["aching", "burning", "electric", "shooting", "stabbing", "throbbing", "tingling", "numb"];
 
@@ -77,9 +78,8 @@ export function QuestionnairePanel({ store }: { store: CaseStore }) {
     if (at >= 0) list[at] = next; else list.push(next);
     one.questionnaires = list;
   });
-  const without = catalogue.scales.filter((one) => !catalogue.questionnaires[one.id]);
   return (
-    <Panel title="Questionnaires" note="Only those whose items may be shipped can be filled in here.">
+    <Panel title="Questionnaires" note="Those whose items may be shipped are filled in here; of others the total is kept.">
       <div class="stack">
         <SelectField label="Questionnaire" value={chosen} options={forms.map((one) => ({ value: one.id, label: one.title }))} onChange={setChosen} />
         {form && (
@@ -98,7 +98,7 @@ export function QuestionnairePanel({ store }: { store: CaseStore }) {
             {form.copyright && <p class="small muted">{form.copyright}</p>}
           </div>
         )}
-        {without.length > 0 && <details><summary>Scored elsewhere</summary><p class="small muted">Their wording may not be shipped; enter the total in the case file: {without.map((one) => one.title).join("; ")}.</p></details>}
+        <ScoresForm store={store} />
       </div>
     </Panel>
   );

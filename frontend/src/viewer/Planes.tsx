@@ -6,6 +6,7 @@ import { add, scale } from "./geometry.ts";
 import { HANDLE_PX, Painter, Projection, type Look, type Shown } from "./painter.ts";
 import { PLANES, type PlaneName } from "./scene.ts";
 import { moved, type Lesion, type ViewerState } from "./state.ts";
+import { measured } from "./timing.ts";
 
 export interface PlaneProps {
   viewer: ViewerState;
@@ -64,7 +65,7 @@ export function Plane(props: PlaneProps) {
     if (!element) return;
     const start = performance.now();
     painter.current.paint(element, name, viewer.volume, lookOf(viewer), shown());
-    performance.measure(viewer.live ? "needle-preview" : "slice", { start, end: performance.now() });
+    measured(viewer.live ? "needle-preview" : "slice", start);
   };
 
   useEffect(() => {

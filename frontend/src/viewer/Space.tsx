@@ -4,6 +4,10 @@ import { told } from "../model/api.ts";
 import { moved, type Lesion, type ViewerState } from "./state.ts";
 import type { View3d } from "./view3d.ts";
 
+/** Without a graphics processor a 3-D picture takes long: then it follows a dragged needle with rests between. */
+const SLOW_MS = 12;
+const REST = 4;
+
 interface Props {
   viewer: ViewerState;
   lesion: Lesion | null;
@@ -63,26 +67,32 @@ export function Space(props: Props) {
   }, [ready, viewer.scene]);
 
   useEffect(() => {
+    let pause = 0;
     const refresh = () => {
       const made = view.current;
       if (!made) return;
+      const start = performance.now();
       const { lesion, activeTip } = latest.current;
       const shown = viewer.live || lesion?.preview ? viewer.previews : lesion ? [lesion] : [];
       made.setNeedles(viewer.needles, activeTip);
       made.setLesion(shown[0]?.field ?? null, shown.map((one) => one.toLps));
       made.render();
+      const took = performance.now() - start;
+      pause = took > SLOW_MS ? REST * took : 0;
     };
     if (!ready) return;
     refresh();
     let waiting = 0;
+    let resting = 0;
     let last = "";
     const stop = viewer.watch(() => {
       const now = JSON.stringify([viewer.needles, viewer.live === null, Boolean(viewer.preview)]);
       if (now === last) return; // a change of slice or window moves nothing here
       last = now;
-      waiting ||= requestAnimationFrame(() => { waiting = 0; refresh(); });
+      if (viewer.live && pause) resting ||= window.setTimeout(() => { resting = 0; refresh(); }, pause);
+      else waiting ||= requestAnimationFrame(() => { waiting = 0; refresh(); });
     });
-    return () => { stop(); cancelAnimationFrame(waiting); };
+    return () => { stop(); cancelAnimationFrame(waiting); window.clearTimeout(resting); };
   }, [ready, viewer, props.lesion, props.activeTip]);
 
   return (

@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 import { casePath, told, upload } from "../model/api.ts";
 import { zipFiles } from "../model/dropped.ts";
 import type { Point } from "../model/types.ts";
-import { tabParts, useViewer } from "../pages/context.ts";
+import { tabParts, useViewer, useWorld } from "../pages/context.ts";
 import { Empty, Swatch, Trouble } from "../parts/ui.tsx";
 import { Controls } from "./Controls.tsx";
 import { Plane } from "./Planes.tsx";
@@ -28,6 +28,8 @@ const NAMES: PlaneName[] = ["axial", "coronal", "sagittal"];
 
 export function Viewer(props: Props) {
   const viewer = useViewer(props.viewer, tabParts);
+  const { catalogue } = useWorld();
+  const key = catalogue.techniques.find((one) => one.name === viewer.store.mine.treatment?.technique)?.instrument?.key ?? "Instrument: end that acts white, shaft grey";
   if (viewer.loading) return <div class="viewer"><p role="status">Reading the image…</p></div>;
   if (viewer.problem) return <Empty title="The image cannot be shown"><p>{viewer.problem}</p></Empty>;
   if (!viewer.volume) {
@@ -44,9 +46,9 @@ export function Viewer(props: Props) {
       {props.side}
       <ul class="legend">
         <li><Swatch colour={colours.nerve} />Nerve; the wide band is one standard deviation of its place</li>
-        <li><Swatch colour={colours.lesion} />Lesion{props.lesion ? `: ${props.lesion.field.lesionLabel}` : ""}{props.lesion?.preview ? " (preview in one tissue: no verdict)" : ""}</li>
-        <li><Swatch colour={colours.isotherm} />Isotherms and other levels</li>
-        <li><Swatch colour="#ffffff" />Needle: drag the filled ring at the tip to move it, the open ring up the shaft to turn it</li>
+        {props.lesion && <li><Swatch colour={colours.lesion} />Lesion: {props.lesion.field.lesionLabel}{props.lesion.preview ? " (preview in one tissue: no verdict)" : ""}</li>}
+        {props.lesion && <li><Swatch colour={colours.isotherm} />Isotherms and other levels</li>}
+        {viewer.placements.length > 0 && <li><Swatch colour="#ffffff" />{key}{props.onNeedle ? ". Drag the filled ring at the tip to move it, the open ring up the shaft to turn it" : ""}</li>}
       </ul>
       <p class="small">Wheel or arrow keys change the slice, Ctrl and wheel zoom, Shift and drag window and level, Alt and drag move the picture.</p>
     </div>

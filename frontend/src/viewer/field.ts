@@ -9,7 +9,11 @@ export interface FieldLevel {
   value: number;
 }
 
-/** A field (x slowest, z fastest) with its grid; `levels` are drawn as isolines, `lesionLevel` as the lesion. */
+/** A field (x slowest, z fastest) with its grid; `levels` are drawn as isolines, `lesionLevel` as the lesion.
+ *
+ * Tissue is lesioned at or above `lesionLevel`: a field in which less is worse (cold) is kept turned round,
+ * values and levels, so that this holds for every one.
+ */
 export interface Field {
   axes: [Float64Array, Float64Array, Float64Array];
   values: Float32Array;
@@ -20,11 +24,20 @@ export interface Field {
   lesionLabel: string;
 }
 
+type Direction = "above" | "below";
+
+/** Turned round where less is worse, in place: then "at or above" means lesioned. */
+export function facing(field: Field, direction: Direction | undefined): Field {
+  if (direction !== "below") return field;
+  for (let p = 0; p < field.values.length; p++) field.values[p] = -field.values[p]!;
+  return { ...field, levels: field.levels.map((one) => ({ ...one, value: -one.value })), lesionLevel: -field.lesionLevel };
+}
+
 interface PreviewData {
   state?: string;
   note?: string;
   tissue?: string;
-  lesion: { axes_mm: number[][]; field: string; unit: string; lesion_level: number; levels: { label: string; value: number; unit: string }[] };
+  lesion: { axes_mm: number[][]; field: string; unit: string; lesion_level: number; direction?: Direction; levels: { label: string; value: number; unit: string }[] };
 }
 
 function axesOf(lists: number[][]): Field["axes"] {
@@ -45,7 +58,7 @@ export async function readPreview(caseId: string, stop: () => boolean): Promise<
     const { lesion } = found;
     const raw = Uint8Array.from(atob(lesion.field), (letter) => letter.charCodeAt(0));
     const first = lesion.levels.find((one) => one.value === lesion.lesion_level);
-    return {
+    return facing({
       axes: axesOf(lesion.axes_mm),
       values: new Float32Array(raw.buffer),
       unit: lesion.unit,
@@ -53,7 +66,7 @@ export async function readPreview(caseId: string, stop: () => boolean): Promise<
       levels: lesion.levels.map((one) => ({ label: one.unit === "°C" ? `${one.value}°` : one.label, value: one.value })),
       lesionLevel: lesion.lesion_level,
       lesionLabel: first?.label ?? "",
-    };
+    }, lesion.direction);
   }
 }
 
@@ -61,7 +74,7 @@ export interface FieldsHead {
   axes_mm: number[][];
   frame: { rotation: number[][]; translation_mm: number[] };
   fields: { name: string; unit: string; description: string; shape: number[] }[];
-  criteria: { id: string; label: string; field: string; threshold: number; unit: string }[];
+  criteria: { id: string; label: string; field: string; threshold: number; unit: string; direction?: Direction }[];
 }
 
 export interface PlanFields {
@@ -78,7 +91,7 @@ export async function readFieldsHead(caseId: string, plan: number): Promise<Plan
 export async function readPlanField(caseId: string, plan: number, head: FieldsHead, criterion: FieldsHead["criteria"][number]): Promise<Field> {
   const raw = await bytes(casePath(caseId, `plans/${plan}/fields/${encodeURIComponent(criterion.field)}`));
   const about = head.fields.find((one) => one.name === criterion.field);
-  return {
+  return facing({
     axes: axesOf(head.axes_mm),
     values: new Float32Array(raw),
     unit: criterion.unit,
@@ -86,7 +99,7 @@ export async function readPlanField(caseId: string, plan: number, head: FieldsHe
     levels: isolines(criterion, head),
     lesionLevel: criterion.threshold,
     lesionLabel: criterion.label,
-  };
+  }, criterion.direction);
 }
 
 /** Isolines of a field: the thresholds of every criterion on it, and where it is a temperature the usual ones. */
@@ -121,34 +134,82 @@ export async function readArrival(caseId: string, plan: number, fields: PlanFiel
   return { field, last, unit: about.unit, toLps: fields.toLps };
 }
 
-function place(axis: Float64Array, value: number): [number, number] {
-  const last = axis.length - 1;
-  if (value <= axis[0]!) return [0, 0];
-  if (value >= axis[last]!) return [last - 1, 1];
-  let low = 0;
-  let high = last;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (axis[middle]! <= value) low = middle; else high = middle;
+/** For one axis: in equal bins, the last grid line at or before the bin's start. */
+interface Lookup {
+  low: number;
+  high: number;
+  perBin: number;
+  start: Int32Array;
+  axis: Float64Array;
+}
+
+const BINS = 512;
+const lookups = new WeakMap<Float64Array, Lookup>();
+
+function lookup(axis: Float64Array): Lookup {
+  const known = lookups.get(axis);
+  if (known) return known;
+  const [low, high] = [axis[0]!, axis[axis.length - 1]!];
+  const perBin = (high - low) / BINS || 1;
+  const start = new Int32Array(BINS + 1);
+  for (let bin = 0, line = 0; bin <= BINS; bin++) {
+    while (line < axis.length - 2 && axis[line + 1]! <= low + bin * perBin) line++;
+    start[bin] = line;
   }
-  return [low, (value - axis[low]!) / (axis[low + 1]! - axis[low]!)];
+  const made = { low, high, perBin, start, axis };
+  lookups.set(axis, made);
+  return made;
+}
+
+/** The grid line at or before a value inside the axis; the last cell's for the axis's end. */
+function lineOf(one: Lookup, value: number): number {
+  let line = one.start[((value - one.low) / one.perBin) | 0]!;
+  while (line < one.axis.length - 2 && one.axis[line + 1]! <= value) line++;
+  return line;
 }
 
 /** Linear between cells; NaN outside the grid. */
 export function sample(field: Field, x: number, y: number, z: number): number {
+  const [lx, ly, lz] = [lookup(field.axes[0]), lookup(field.axes[1]), lookup(field.axes[2])];
+  return at(field.values, lx, ly, lz, x, y, z);
+}
+
+function at(f: Float32Array, lx: Lookup, ly: Lookup, lz: Lookup, x: number, y: number, z: number): number {
+  if (!(x >= lx.low && y >= ly.low && z >= lz.low && x <= lx.high && y <= ly.high && z <= lz.high)) return NaN;
+  const i = lineOf(lx, x);
+  const j = lineOf(ly, y);
+  const k = lineOf(lz, z);
+  const u = (x - lx.axis[i]!) / (lx.axis[i + 1]! - lx.axis[i]!);
+  const v = (y - ly.axis[j]!) / (ly.axis[j + 1]! - ly.axis[j]!);
+  const w = (z - lz.axis[k]!) / (lz.axis[k + 1]! - lz.axis[k]!);
+  const nz = lz.axis.length;
+  const o = (i * ly.axis.length + j) * nz + k;
+  const p = o + ly.axis.length * nz;
+  const a = f[o]! + w * (f[o + 1]! - f[o]!);
+  const b = f[o + nz]! + w * (f[o + nz + 1]! - f[o + nz]!);
+  const c = f[p]! + w * (f[p + 1]! - f[p]!);
+  const d = f[p + nz]! + w * (f[p + nz + 1]! - f[p + nz]!);
+  const near = a + v * (b - a);
+  return near + u * (c + v * (d - c) - near);
+}
+
+const reaches = new WeakMap<Float32Array, Map<number, number>>();
+
+/** How far from the frame's origin anything at or above a level lies, mm; with a grid line to spare. */
+export function reachOf(field: Field, level: number): number {
+  const known = reaches.get(field.values) ?? new Map<number, number>();
+  reaches.set(field.values, known);
+  const found = known.get(level);
+  if (found !== undefined) return found;
   const [ax, ay, az] = field.axes;
-  if (x < ax[0]! || y < ay[0]! || z < az[0]! || x > ax[ax.length - 1]! || y > ay[ay.length - 1]! || z > az[az.length - 1]!) return NaN;
-  const [i, u] = place(ax, x);
-  const [j, v] = place(ay, y);
-  const [k, w] = place(az, z);
-  const nz = az.length;
-  const nyz = ay.length * nz;
-  const f = field.values;
-  const o = i * nyz + j * nz + k;
-  const edge = (p: number): number => f[p]! + w * (f[p + 1]! - f[p]!);
-  const face = (p: number): number => { const a = edge(p); return a + v * (edge(p + nz) - a); };
-  const a = face(o);
-  return a + u * (face(o + nyz) - a);
+  const [nx, ny, nz] = [ax.length, ay.length, az.length];
+  let most = 0;
+  const next = (axis: Float64Array, n: number): number => Math.max(Math.abs(axis[Math.max(0, n - 1)]!), Math.abs(axis[Math.min(axis.length - 1, n + 1)]!));
+  for (let i = 0, p = 0; i < nx; i++) for (let j = 0; j < ny; j++) for (let k = 0; k < nz; k++, p++) {
+    if (field.values[p]! >= level) most = Math.max(most, next(ax, i) ** 2 + next(ay, j) ** 2 + next(az, k) ** 2);
+  }
+  known.set(level, Math.sqrt(most));
+  return Math.sqrt(most);
 }
 
 /** A field sampled on a cut: rows of values, and where they lie in pixels of the cut. */
@@ -176,11 +237,12 @@ export function rasterise(field: Field, toLps: Matrix, cut: Cut, reach: number, 
   const right = turn(cut.right);
   const down = turn(cut.down);
   const values = new Float32Array(size * size);
+  const [lx, ly, lz] = [lookup(field.axes[0]), lookup(field.axes[1]), lookup(field.axes[2])];
   for (let row = 0, p = 0; row < size; row++) {
     const v = origin[1] + row * step;
     for (let column = 0; column < size; column++, p++) {
       const u = origin[0] + column * step;
-      values[p] = sample(field, base[0] + u * right[0] + v * down[0], base[1] + u * right[1] + v * down[1], base[2] + u * right[2] + v * down[2]);
+      values[p] = at(field.values, lx, ly, lz, base[0] + u * right[0] + v * down[0], base[1] + u * right[1] + v * down[1], base[2] + u * right[2] + v * down[2]);
     }
   }
   return { values, columns: size, rows: size, origin, step };

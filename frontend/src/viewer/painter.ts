@@ -1,7 +1,7 @@
 // Paints one plane on a 2-D canvas: grey image, label edges, lesion, isolines, nerves, landmarks, needle.
 import colours from "palette";
 import type { Point } from "../model/types.ts";
-import { contour, rasterise, type Field } from "./field.ts";
+import { contour, rasterise, reachOf, type Field, type Raster } from "./field.ts";
 import { add, dot, scale, sub, unit, type Matrix } from "./geometry.ts";
 import { PLANES, type Needle, type PlaneName, type SceneLandmark, type SceneNerve } from "./scene.ts";
 import { paintCut, paintLabelEdges, type Cut, type Volume } from "./volume.ts";
@@ -57,6 +57,7 @@ export class Painter {
   private readonly buffer = document.createElement("canvas");
   private picture: ImageData | null = null;
   private key = "";
+  private drawn: { field: Field; key: string; found: Drawn } | null = null;
 
   /** Paint everything; returns the milliseconds it took. */
   paint(canvas: HTMLCanvasElement, name: PlaneName, volume: Volume | null, look: Look, shown: Shown): number {
@@ -81,7 +82,7 @@ export class Painter {
     const { right, down, normal } = PLANES[name];
     const centre = add(look.middle, scale(normal, dot(sub(look.centre, look.middle), normal)));
     const cut: Cut = { centre, right, down, step: look.width / count, columns: count, rows: count };
-    const key = JSON.stringify([name, cut, look.window, look.labels]);
+    const key = [name, ...centre, cut.step, count, ...look.window, look.labels].join(" ");
     if (key !== this.key || !this.picture) {
       if (this.picture?.width !== count) {
         this.buffer.width = this.buffer.height = count;
@@ -98,9 +99,17 @@ export class Painter {
     context.drawImage(this.buffer, 0, 0, size, size);
   }
 
+  /** What was drawn last, where neither the lesion nor the plane has moved: a slice change moves one plane of three. */
+  private lesion(shown: NonNullable<Shown["lesion"]>, projection: Projection): Drawn {
+    const { look, plane, size } = projection;
+    const key = [...shown.toLps, ...look.middle, dot(look.centre, plane.normal), look.width, size].join(" ");
+    if (this.drawn?.field !== shown.field || this.drawn.key !== key) this.drawn = { field: shown.field, key, found: drawnLesion(shown, projection) };
+    return this.drawn.found;
+  }
+
   private overlays(context: CanvasRenderingContext2D, projection: Projection, look: Look, shown: Shown, size: number): void {
     const unitPx = size / 420;
-    if (shown.lesion) lesion(context, projection, shown.lesion, unitPx);
+    if (shown.lesion) paintLesion(context, projection, shown.lesion, this.lesion(shown.lesion, projection), unitPx);
     if (look.showNerves) for (const nerve of shown.nerves) drawNerve(context, projection, nerve, unitPx);
     if (look.showNerves) for (const one of shown.landmarks) drawLandmark(context, projection, one, unitPx);
     for (const one of shown.needles) drawNeedle(context, projection, one, shown.activeTip, unitPx);
@@ -108,35 +117,56 @@ export class Painter {
   }
 }
 
-function lesion(context: CanvasRenderingContext2D, projection: Projection, shown: NonNullable<Shown["lesion"]>, unitPx: number): void {
+/** A lesion as drawn on one plane: its cells, and a line for each level, in pixels. */
+interface Drawn {
+  raster: Raster;
+  edge: Path2D;
+  levels: { path: Path2D; label: string; far: [number, number] | null }[];
+}
+
+const FARTHEST_MM = 90;
+const FINEST_MM = 0.5;
+const ACROSS = 60;
+const LABELLED = 10;
+
+/** Only as far out as anything drawn lies, in steps that keep the number of samples small. */
+function drawnLesion(shown: NonNullable<Shown["lesion"]>, projection: Projection): Drawn {
   const { field, toLps } = shown;
   const { look, plane, size, perPixel } = projection;
+  const lowest = Math.min(field.lesionLevel, ...field.levels.map((one) => one.value));
+  const reach = Math.min(FARTHEST_MM, reachOf(field, lowest) + FINEST_MM);
   const centre = add(look.middle, scale(plane.normal, dot(sub(look.centre, look.middle), plane.normal)));
   const cut: Cut = { centre, right: plane.right, down: plane.down, step: perPixel, columns: size, rows: size };
-  const raster = rasterise(field, toLps, cut, 34, 0.5);
-  const path = (level: number): Path2D => {
+  const raster = rasterise(field, toLps, cut, reach, Math.max(FINEST_MM, reach / ACROSS));
+  const line = (level: number): { path: Path2D; far: [number, number] | null } => {
     const pieces = contour(raster, level);
-    const found = new Path2D();
+    const path = new Path2D();
+    let best = 0;
     for (let p = 0; p < pieces.length; p += 4) {
-      found.moveTo(size / 2 + pieces[p]! / perPixel, size / 2 + pieces[p + 1]! / perPixel);
-      found.lineTo(size / 2 + pieces[p + 2]! / perPixel, size / 2 + pieces[p + 3]! / perPixel);
+      path.moveTo(size / 2 + pieces[p]! / perPixel, size / 2 + pieces[p + 1]! / perPixel);
+      path.lineTo(size / 2 + pieces[p + 2]! / perPixel, size / 2 + pieces[p + 3]! / perPixel);
+      if (pieces[p]! + pieces[p + 1]! > pieces[best]! + pieces[best + 1]!) best = p;
     }
-    return found;
+    return { path, far: pieces.length < 4 * LABELLED ? null : [size / 2 + pieces[best]! / perPixel, size / 2 + pieces[best + 1]! / perPixel] };
   };
+  const others = field.levels.filter((one) => one.value !== field.lesionLevel);
+  return { raster, edge: line(field.lesionLevel).path, levels: others.map((one) => ({ ...line(one.value), label: one.label.split(",")[0]! })) };
+}
+
+function paintLesion(context: CanvasRenderingContext2D, projection: Projection, shown: NonNullable<Shown["lesion"]>, drawn: Drawn, unitPx: number): void {
   context.save();
   context.lineCap = "round";
-  shade(context, raster, field.lesionLevel, size, perPixel);
-  for (const level of field.levels) {
-    if (level.value === field.lesionLevel) continue;
-    stroke(context, path(level.value), colours.isotherm, 1.1 * unitPx, []);
-    levelLabel(context, contour(raster, level.value), level.label, projection, unitPx);
+  shade(context, drawn.raster, shown.field.lesionLevel, projection.size, projection.perPixel);
+  for (const one of drawn.levels) {
+    stroke(context, one.path, colours.isotherm, 1.1 * unitPx, []);
+    if (one.far) text(context, one.label, ...one.far, Math.max(SMALLEST_PX, 10 * unitPx), colours.isotherm);
   }
-  stroke(context, path(field.lesionLevel), colours.lesion, 2.4 * unitPx, shown.preview ? [5 * unitPx, 4 * unitPx] : []);
+  stroke(context, drawn.edge, colours.lesion, 2.4 * unitPx, shown.preview ? [5 * unitPx, 4 * unitPx] : []);
   context.restore();
 }
 
 /** Fill inside the lesion, cell by cell, lightly. */
-function shade(context: CanvasRenderingContext2D, raster: ReturnType<typeof rasterise>, level: number, size: number, perPixel: number): void {
+function shade(context: CanvasRenderingContext2D, raster: Raster, level: number, size: number, perPixel: number): void {
   context.fillStyle = colours.lesion;
   context.globalAlpha = 0.25;
   const cell = raster.step / perPixel;
@@ -166,13 +196,6 @@ function stroke(context: CanvasRenderingContext2D, path: Path2D, colour: string,
   context.setLineDash([]);
 }
 
-function levelLabel(context: CanvasRenderingContext2D, pieces: Float32Array, label: string, projection: Projection, unitPx: number): void {
-  if (pieces.length < 40) return;
-  let best = 0;
-  for (let p = 0; p < pieces.length; p += 4) if (pieces[p]! + pieces[p + 1]! > pieces[best]! + pieces[best + 1]!) best = p;
-  text(context, label.split(",")[0]!, projection.size / 2 + pieces[best]! / projection.perPixel, projection.size / 2 + pieces[best + 1]! / projection.perPixel, Math.max(SMALLEST_PX, 10 * unitPx), colours.isotherm);
-}
-
 const SMALLEST_PX = 11;
 const NARROW_PX = 330;
 
@@ -181,10 +204,27 @@ function text(context: CanvasRenderingContext2D, words: string, x: number, y: nu
   context.lineWidth = 3;
   context.strokeStyle = HALO;
   context.lineJoin = "round";
-  const left = Math.max(0, Math.min(x, context.canvas.width - context.measureText(words).width - 3));
-  context.strokeText(words, left, y);
+  const most = context.canvas.width - 6;
+  const lines = broken(words, (part) => context.measureText(part).width <= most);
+  const wide = Math.max(...lines.map((line) => context.measureText(line).width));
+  const left = Math.max(3, Math.min(x, context.canvas.width - wide - 3));
+  const top = y - (lines.length - 1) * size * 1.15;
   context.fillStyle = colour;
-  context.fillText(words, left, y);
+  lines.forEach((line, k) => {
+    context.strokeText(line, left, top + k * size * 1.15);
+    context.fillText(line, left, top + k * size * 1.15);
+  });
+}
+
+/** Words on as many lines as they need, so that none runs out of the picture. */
+export function broken(words: string, fits: (part: string) => boolean): string[] {
+  const lines: string[] = [];
+  for (const word of words.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && fits(`${last} ${word}`)) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function drawNerve(context: CanvasRenderingContext2D, projection: Projection, nerve: SceneNerve, unitPx: number): void {

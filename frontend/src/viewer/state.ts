@@ -5,6 +5,7 @@ import type { Placement, Point } from "../model/types.ts";
 import { readPreview, type Field } from "./field.ts";
 import { add, needleFrame, rounded, scale, sub, unit, type Matrix } from "./geometry.ts";
 import { readScene, type Needle, type SceneData } from "./scene.ts";
+import { measured } from "./timing.ts";
 import { Volume } from "./volume.ts";
 
 export const SHAFT_MM = 45;
@@ -43,8 +44,11 @@ export class ViewerState {
     return () => this.watchers.delete(watcher);
   }
 
+  /** Draw again everything that shows this; how long that took is kept for the benchmark. */
   tell(): void {
+    const start = performance.now();
     for (const watcher of this.watchers) watcher();
+    measured(this.live ? "needle-move" : "view-change", start);
   }
 
   change(values: Partial<Pick<ViewerState, "centre" | "middle" | "width" | "window" | "labels" | "showNerves">>): void {
@@ -87,7 +91,7 @@ export class ViewerState {
   }
 
   async loadPreview(): Promise<void> {
-    if (!this.store.loaded.case.treatment) return;
+    if (!this.store.loaded.case.treatment?.placements?.length) { this.preview = null; this.previewProblem = ""; return; }
     const asked = ++this.asked;
     try {
       this.preview = await readPreview(this.store.loaded.id, () => asked !== this.asked || this.closed);

@@ -12,7 +12,7 @@ import vtkMapper from "@kitware/vtk.js/Rendering/Core/Mapper";
 import vtkGenericRenderWindow from "@kitware/vtk.js/Rendering/Misc/GenericRenderWindow";
 import colours from "palette";
 import type { Point } from "../model/types.ts";
-import { sample, type Field } from "./field.ts";
+import { reachOf, sample, type Field } from "./field.ts";
 import { add, determinant, multiply, scale, sub, unit, type Matrix } from "./geometry.ts";
 import type { Needle, SceneData } from "./scene.ts";
 import type { Volume } from "./volume.ts";
@@ -27,6 +27,7 @@ interface Screen {
 const BONE_HU = 220;
 const MOST_SAMPLES = 900_000;
 const LESION_SAMPLES = 44;
+const FARTHEST_MM = 90;
 const HANDLE_MM = 2.4;
 const GRAB_PX = 16;
 
@@ -158,7 +159,7 @@ export class View3d {
   setLesion(field: Field | null, frames: readonly Matrix[]): void {
     if (!field) { this.lesionSource = null; this.replace("lesion", []); return; }
     const [ax, ay, az] = field.axes;
-    const reach = 30;
+    const reach = Math.min(FARTHEST_MM, reachOf(field, field.lesionLevel) + 1);
     const low = [ax, ay, az].map((axis) => Math.max(axis[0]!, -reach)) as Point;
     const step = [ax, ay, az].map((axis, k) => (Math.min(axis[axis.length - 1]!, reach) - low[k]!) / (LESION_SAMPLES - 1)) as Point;
     const toLocal: Matrix = [step[0], 0, 0, low[0], 0, step[1], 0, low[1], 0, 0, step[2], low[2], 0, 0, 0, 1];

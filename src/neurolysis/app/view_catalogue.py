@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neurolysis.approval import RESEARCH_USE
 from neurolysis.quantity import Value
+
+if TYPE_CHECKING:
+    from neurolysis.delivery.technique import InstrumentUse
 
 
 @cache
@@ -16,7 +19,7 @@ def catalogue() -> dict[str, Any]:
     from neurolysis.anesthesia.agents import agents
     from neurolysis.evaluation.body_map import body_areas
     from neurolysis.evaluation.facts import drug_classes, vocabulary
-    from neurolysis.evidence.instruments import generator, generator_ids, instrument, instrument_ids
+    from neurolysis.evidence.instruments import generator, generator_ids
     from neurolysis.localization.fluoroscopy.carm import VIEWS
     from neurolysis.localization.schemes import scheme_names
     from neurolysis.nerve.conditions import conditions
@@ -27,7 +30,7 @@ def catalogue() -> dict[str, Any]:
     return {
         "techniques": _techniques(),
         "modalities": _modalities(),
-        "instruments": [_plain(instrument(name)) for name in instrument_ids()],
+        "instruments": _instruments(),
         "generators": [_plain(generator(name)) for name in generator_ids()],
         "questionnaires": _questionnaires(),
         "scales": [_plain(one) for one in instruments().values()],
@@ -61,6 +64,8 @@ def _techniques() -> list[dict[str, Any]]:
             "name": item.name,
             "title": item.title,
             "protocol_schema": item.protocol.model_json_schema(),
+            "places_instrument": item.places_instrument,
+            "instrument": _use(item.instrument),
             "default_numerics": _plain(item.default_numerics),
             "options": [
                 {
@@ -81,6 +86,16 @@ def _techniques() -> list[dict[str, Any]]:
         }
         for item in techniques().values()
     ]
+
+
+def _use(use: InstrumentUse | None) -> dict[str, Any] | None:
+    return None if use is None else {"kinds": list(use.kinds), "end_field": use.end_field, "key": use.key}
+
+
+def _instruments() -> list[dict[str, Any]]:
+    from neurolysis.evidence.instruments import instrument, instrument_ids, instrument_kind
+
+    return [{**_plain(instrument(name)), "kind": instrument_kind(name)} for name in instrument_ids()]
 
 
 def _modalities() -> list[dict[str, Any]]:

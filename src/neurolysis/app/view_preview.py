@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NOTE = "preview: one needle in one tissue, no verdict"
 BOX_MM, VOXEL_MM = 120.0, 4.0
 COARSE_MM = 0.6
+FORM = 2
+"""Of the answer; a kept preview of another form is made again."""
 
 
 def preview_key(case_path: Path) -> str:
@@ -56,6 +58,8 @@ def _laid(case_path: Path) -> tuple[Scene, Plan, str, str]:
     case, folder = load_case(case_path)
     scene = scene_of(case, folder)
     plan = make_plan(case, scene)
+    if not plan.placements:
+        raise InputError("there is no instrument to preview", where="case.yaml: treatment.placements")
     tissue = _tissue(scene, plan)
     return scene, plan, tissue, _key(plan, tissue)
 
@@ -63,7 +67,7 @@ def _laid(case_path: Path) -> tuple[Scene, Plan, str, str]:
 def _key(plan: Plan, tissue: str) -> str:
     """Of what the preview depends on; the place of the needle is not in it."""
     first = plan.placements[0].instrument.model_dump(mode="json")
-    parts: list[object] = [plan.protocol.model_dump(mode="json"), first, tissue, plan.evidence_version]
+    parts: list[object] = [FORM, plan.protocol.model_dump(mode="json"), first, tissue, plan.evidence_version]
     parts += [plan.generator.model_dump(mode="json") if plan.generator else None]
     parts += [plan.return_pad.model_dump(mode="json") if plan.return_pad else None, plan.software_version]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
@@ -108,6 +112,7 @@ def _computed(scene: Scene, plan: Plan, tissue: str, key: str) -> dict[str, Any]
                 if one.field == criterion.field
             ],
             "lesion_level": criterion.threshold,
+            "direction": criterion.direction,
             "tip_z_mm": 0.0,
             "field": _encoded(exposure, criterion.field),
         },

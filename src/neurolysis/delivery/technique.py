@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.exposure import Exposure
+from neurolysis.instrument import InstrumentKind
 from neurolysis.plan import Notice, Numerics, Plan, Protocol
 from neurolysis.quantity import Quantity, Value
 from neurolysis.scene import Scene
@@ -66,6 +67,33 @@ class LineChart:
     unit: str
     series: tuple[tuple[str, str], ...]
     levels: Callable[[], tuple[tuple[float, str], ...]] = tuple
+
+
+@dataclass(frozen=True)
+class InstrumentUse:
+    """What a technique works through, and how the pictures of it are read.
+
+    Attributes:
+        kinds: the listed instruments that fit.
+        name: what people call it.
+        end: its end, which pictures show white; shaft: the rest, which they show grey.
+        end_field: the protocol's field with the length of that end, mm; the instrument's own where empty.
+    """
+
+    kinds: tuple[InstrumentKind, ...]
+    name: str
+    end: str
+    shaft: str = "shaft"
+    end_field: str = ""
+
+    @property
+    def key(self) -> str:
+        """The line of a key."""
+        return f"{self.name}: {self.end} white, {self.shaft} grey"
+
+    def end_mm(self, protocol: Protocol) -> float | None:
+        """Length of the white end as the protocol says, mm; None: the instrument's own active tip."""
+        return float(getattr(protocol, self.end_field)) if self.end_field else None
 
 
 class ValidationRow(Value):
@@ -123,6 +151,7 @@ class Technique:
         schemas: further published schemas, by name.
         line_charts: what the report draws along the target nerve.
         places_instrument: whether a plan needs placements; an open operation has none.
+        instrument: what it works through; None where nothing is said of it, or nothing is placed.
         benches: pieces of its physics that can be run alone.
     """
 
@@ -142,6 +171,7 @@ class Technique:
     default_numerics: Numerics = field(default_factory=Numerics)
     line_charts: tuple[LineChart, ...] = ()
     places_instrument: bool = True
+    instrument: InstrumentUse | None = None
     benches: tuple[Bench, ...] = ()
 
 

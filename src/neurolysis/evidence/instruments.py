@@ -10,7 +10,7 @@ from typing import Any
 
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.store import load_yaml, pick, quantity, read_value
-from neurolysis.instrument import Cannula, Generator, TipShape
+from neurolysis.instrument import Cannula, Generator, InstrumentKind, TipShape
 from neurolysis.quantity import Quantity
 
 SHAPES: tuple[TipShape, ...] = ("straight", "curved", "cooled", "tined")
@@ -96,8 +96,24 @@ def generator_assumptions(machine: Generator) -> tuple[tuple[str, Quantity], ...
     return tuple((label, number) for label, number in named.items() if number.basis == "assumption")
 
 
+def instrument_kind(id: str) -> InstrumentKind:
+    """What a listed instrument is made for; UnknownNameError lists the ids."""
+    return pick(_kinds(), id, "instrument")
+
+
+@cache
+def _kinds() -> Mapping[str, InstrumentKind]:
+    families = _families()
+    return MappingProxyType({needle.id: kind for kind, needles in families.items() for needle in needles})
+
+
 @cache
 def _listed() -> Mapping[str, Cannula]:
+    return MappingProxyType({needle.id: needle for family in _families().values() for needle in family})
+
+
+@cache
+def _families() -> Mapping[InstrumentKind, tuple[Cannula, ...]]:
     data = load_yaml(FILE)
     plain = [
         _plain(data, gauge, tip, shape)
@@ -109,7 +125,13 @@ def _listed() -> Mapping[str, Cannula]:
     tined = [_tined(data, row) for row in data["tined"]]
     injection = [_injection(data, row) for row in data["injection"]]
     cold = [_cold(data, row) for row in data["cold"]]
-    return MappingProxyType({needle.id: needle for needle in [*plain, *cooled, *tined, *injection, *cold]})
+    return MappingProxyType(
+        {
+            "electrode": (*plain, *cooled, *tined),
+            "injection needle": tuple(injection),
+            "cold probe": tuple(cold),
+        }
+    )
 
 
 def _plain(data: Mapping[str, Any], gauge: int, tip_mm: float, shape: str) -> Cannula:

@@ -66,6 +66,11 @@ def wavelengths_nm() -> tuple[int, ...]:
     return tuple(sorted([*data["wavelengths"], *data["assumed"]]))
 
 
+def reach_nm() -> float:
+    """How far from a wavelength its coefficients are still taken."""
+    return float(load_yaml(FILE)["wavelength_reach_nm"])
+
+
 @cache
 def spectrum(wavelength_nm: float) -> Spectrum:
     """Optics at a wavelength.

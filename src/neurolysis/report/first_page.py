@@ -118,8 +118,8 @@ def what(result: PlanResult, technique: Technique) -> Facts:
     plan = result.plan
     rows = [("Technique", technique.title)]
     summary = technique.summary(plan)
-    if not any(label.lower().startswith(("instrument", "needle", "cannula")) for label, _ in summary):
-        names = dict.fromkeys(placement.instrument.name for placement in plan.placements)
+    names = dict.fromkeys(placement.instrument.name for placement in plan.placements)
+    if names and not any(all(name in value for name in names) for _, value in summary):
         rows.append(("Instrument", "; ".join(names)))
     rows += list(summary)
     given = {label.lower() for label, _ in rows}

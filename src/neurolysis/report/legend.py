@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from neurolysis.nerve.along import TEMPERATURES, thermal_measure, worse
+from neurolysis.nerve.along import TEMPERATURES, thermal_measure
 from neurolysis.planning.result import PlanResult
 from neurolysis.report import backdrop, palette, svg, text
 from neurolysis.report.decided import LOWER_BOUND, undecided_in
 from neurolysis.report.document import Figure
 from neurolysis.report.first_page import short_name
+from neurolysis.report.needle import instrument_use
 from neurolysis.report.slices import ARRIVAL, ARRIVALS_MIN, ISOTHERMS_C, Marks, dashes
 
 SAMPLE = 30.0
@@ -19,7 +20,8 @@ CHARACTERS = 54
 """Characters on a line beside a sample."""
 LINE = 13.5
 GAP = 7.0
-NEEDLE = "Needle: active tip white, shaft grey"
+NEEDLE = "Instrument: end that acts white, shaft grey"
+"""Where the technique says nothing of its instrument."""
 
 
 def legend(result: PlanResult) -> Figure:
@@ -40,8 +42,9 @@ def legend(result: PlanResult) -> Figure:
 def _rows(result: PlanResult) -> Iterator[tuple[str, str]]:
     marks = Marks.of(result)
     measure = thermal_measure(result.exposure.fields)
-    cold = measure is not None and worse(measure) < 0
-    yield _needle(), "Probe: cold tip white, shaft grey" if cold else NEEDLE
+    if result.plan.placements:
+        use = instrument_use(result.plan)
+        yield _needle(), use.key if use else NEEDLE
     for label, nerve in marks.nerves:
         spread = text.millimetres(nerve.position_sd_mm.value)
         what = "target nerve" if nerve.is_target else "nerve"

@@ -1,4 +1,4 @@
-"""Needles as drawn: the shaft grey, the active tip white with a dark edge."""
+"""Instruments as drawn: the shaft grey, the end that acts white with a dark edge."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurolysis.delivery.technique import InstrumentUse, techniques
 from neurolysis.geometry import FloatArray
-from neurolysis.plan import Placement
+from neurolysis.plan import Placement, Plan
 from neurolysis.planning.needle import centre_line_mm
 from neurolysis.report import palette, svg
 from neurolysis.report.plane import View
@@ -22,10 +23,11 @@ class Rod:
     bare_mm: float
 
 
-def rods(placement: Placement) -> tuple[Rod, ...]:
-    """The cannula and its tines, LPS."""
+def rods(placement: Placement, end_mm: float | None = None) -> tuple[Rod, ...]:
+    """The cannula and its tines, LPS; bare over ``end_mm`` where that is not the instrument's own tip."""
     cannula, frame = placement.instrument, placement.frame()
-    shaft = Rod(frame.apply(centre_line_mm(cannula)), cannula.outer_radius_mm.value, cannula.active_tip_mm)
+    bare = cannula.active_tip_mm if end_mm is None else end_mm
+    shaft = Rod(frame.apply(centre_line_mm(cannula)), cannula.outer_radius_mm.value, bare)
     tines = [
         Rod(frame.apply(np.array([tine.end_mm, tine.start_mm])), tine.radius_mm, float("inf"))
         for tine in cannula.tines
@@ -33,9 +35,17 @@ def rods(placement: Placement) -> tuple[Rod, ...]:
     return (shaft, *tines)
 
 
-def drawn(view: View, placement: Placement) -> str:
-    """One needle in a view: projected where it lies in the plane or crosses it at an angle."""
-    return "".join(_rod(view, rod) for rod in rods(placement))
+def instrument_use(plan: Plan) -> InstrumentUse | None:
+    """What the plan's technique says of its instrument; None where it says nothing."""
+    found = techniques().get(plan.protocol.technique)
+    return found.instrument if found else None
+
+
+def drawn(view: View, plan: Plan) -> str:
+    """Every instrument in a view: projected where it lies in the plane or crosses it at an angle."""
+    use = instrument_use(plan)
+    end_mm = use.end_mm(plan.protocol) if use else None
+    return "".join(_rod(view, rod) for placement in plan.placements for rod in rods(placement, end_mm))
 
 
 def _rod(view: View, rod: Rod) -> str:

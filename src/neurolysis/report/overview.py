@@ -33,7 +33,7 @@ def _figure(result: PlanResult, name: str, middle: FloatArray) -> Figure:
     layers = (
         backdrop.image(result.scene, view, modality=modality),
         _course(view, target.curve.as_array()),
-        "".join(needle.drawn(view, placement) for placement in result.plan.placements),
+        needle.drawn(view, result.plan),
         _box(view, result, middle),
         backdrop.scale_bar(view, 20.0),
         backdrop.orientation(view),

@@ -108,7 +108,7 @@ class Slice:
             self.lesions(),
             self.isotherms(),
             self.nerves(),
-            "".join(needle.drawn(self.view, placement) for placement in self.result.plan.placements),
+            needle.drawn(self.view, self.result.plan),
             self.isotherm_numbers(),
             "".join(self._nerve_tag(label, nerve) for label, nerve in self.marks.nerves),
             backdrop.scale_bar(self.view, 5.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import wrap
 
 import numpy as np
 
@@ -30,6 +31,9 @@ ROOM_MM = 14.0
 LARGEST_HALF_MM = 95.0
 SHOWN = 10
 CHART_HEIGHT = 210.0
+KEY_LINE = 15.0
+KEY_CHARACTERS = 46
+"""Characters of a name that fit beside its sample in half a page."""
 
 
 def target_section(result: PlanResult) -> Section:
@@ -221,7 +225,7 @@ class PathPicture:
             backdrop.bone(scene, self.view, STEP_MM),
             "".join(self._structure(label, one) for label, one in marks.structures),
             self._nerve(scene.target()),
-            "".join(needle.drawn(self.view, one) for one in self.result.plan.placements),
+            needle.drawn(self.view, self.result.plan),
             self._entry(),
             backdrop.scale_bar(self.view, 10.0),
             backdrop.orientation(self.view),
@@ -286,7 +290,8 @@ def clearance_chart(path: PlacedPath) -> Figure | None:
     depth = np.array(path.profile_depth_mm)
     if not shown or len(depth) < 2:
         return None
-    key_height = 15.0 * len(shown) + 6.0
+    names = [wrap(name, KEY_CHARACTERS) for name, _ in shown]
+    key_height = KEY_LINE * sum(map(len, names)) + 6.0
     bottom = CHART_HEIGHT - 36.0
     width = palette.HALF_WIDTH
     x_ticks, y_ticks = ticks(0.0, float(depth[-1])), ticks(0.0, NEAR_MM)
@@ -303,9 +308,10 @@ def clearance_chart(path: PlacedPath) -> Figure | None:
         )
         for (_, values), (colour, dash) in zip(shown, styles, strict=True)
     )
+    tops = np.cumsum([0, *map(len, names)])
     key = "".join(
-        _key_row(CHART_HEIGHT + 12.0 + 15.0 * k, name, *style)
-        for k, ((name, _), style) in enumerate(zip(shown, styles, strict=True))
+        _key_row(CHART_HEIGHT + 12.0 + KEY_LINE * int(top), part, *style)
+        for top, part, style in zip(tops[:-1], names, styles, strict=True)
     )
     words = f"Clearance along needle {path.number} to {text.listed(name for name, _ in shown)}."
     caption = (
@@ -318,5 +324,6 @@ def clearance_chart(path: PlacedPath) -> Figure | None:
     )
 
 
-def _key_row(y: float, name: str, colour: str, dash: str) -> str:
-    return svg.line(44, y - 4, 74, y - 4, stroke=colour, width=1.8, dash=dash) + svg.text(80, y, name)
+def _key_row(y: float, lines: list[str], colour: str, dash: str) -> str:
+    words = "".join(svg.text(80, y + KEY_LINE * k, line) for k, line in enumerate(lines))
+    return svg.line(44, y - 4, 74, y - 4, stroke=colour, width=1.8, dash=dash) + words

@@ -8,7 +8,7 @@ from __future__ import annotations
 from neurolysis.delivery.chemical.protocol import ChemicalProtocol
 from neurolysis.delivery.chemical.rules import assumptions, notices, summary
 from neurolysis.delivery.chemical.simulate import OPTIONS, InjectionBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.delivery.technique import Chart, InstrumentUse, Technique, deferred
 from neurolysis.plan import Numerics
 
 TECHNIQUE = Technique(
@@ -35,6 +35,7 @@ TECHNIQUE = Technique(
     simulate_case=simulate_case,
     validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"injection-bench": InjectionBench},
+    instrument=InstrumentUse(("injection needle",), "Needle", "bevel with the outlet"),
     default_numerics=Numerics(
         finest_mm=1.0, extent_mm=75.0, growth=1.08, coarsest_mm=3.0, cooldown_to_c=None
     ),

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from neurolysis.delivery.form import choices, when
 from neurolysis.plan import Protocol
 
 Space = Literal["tissue", "subarachnoid", "cistern"]
 ML_PER_MIN = 1e-6 / 60
 """m3/s."""
+
+
+def _agents_and_strengths(schema: dict[str, Any]) -> None:
+    """Which agents there are, in what each is dissolved, and which strengths of it exist."""
+    from neurolysis.evidence.injectates import injectate, injectate_names
+
+    known = [injectate(name) for name in injectate_names()]
+    schema["properties"]["agent"] |= choices({one.id: one.title for one in known})
+    rules = schema.setdefault("allOf", [])
+    for agent in known:
+        rules.append(when(schema, {"agent": agent.id}, {"vehicle": choices({v: v for v in agent.solutions})}))
+        for vehicle, made in agent.solutions.items():
+            limits = {
+                "minimum": made.lowest_percent,
+                "maximum": made.highest_percent,
+                "description": f"{agent.percent_means}; {made.outside}",
+            }
+            given = {"agent": agent.id, "vehicle": vehicle}
+            rules.append(when(schema, given, {"concentration_percent": limits}))
 
 
 class ChemicalProtocol(Protocol):
@@ -24,6 +44,8 @@ class ChemicalProtocol(Protocol):
     ``ceiling_g`` is the institution's own maximum of the agent; above it, or above the alert of the agent's
     record, a plan stops unless ``ceiling_override`` says who allowed it and why.
     """
+
+    model_config = ConfigDict(json_schema_extra=_agents_and_strengths)
 
     technique: Literal["chemical"] = "chemical"
     schema_version: Literal[1] = 1

@@ -9,7 +9,7 @@ from neurolysis.delivery.cryo.bench import NUMERICS, FreezingBench
 from neurolysis.delivery.cryo.protocol import CryoProtocol
 from neurolysis.delivery.cryo.rules import assumptions, notices, summary
 from neurolysis.delivery.cryo.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.delivery.technique import Chart, InstrumentUse, Technique, deferred
 
 TECHNIQUE = Technique(
     name="cryo",
@@ -37,5 +37,6 @@ TECHNIQUE = Technique(
     simulate_case=deferred(f"{__name__}.bench", "simulate_case"),
     validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"freezing-bench": FreezingBench},
+    instrument=InstrumentUse(("cold probe",), "Probe", "cold tip"),
     default_numerics=NUMERICS.replace(extent_mm=30.0),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from neurolysis.delivery.form import choices, when
 from neurolysis.plan import Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 COLDEST_C = -196.0
 WARMEST_TIP_C = -10.0
+
+
+def _gases(schema: dict[str, Any]) -> None:
+    """Which gases there are, and how cold a tip each was read to make."""
+    from neurolysis.evidence.freezing import freezing_body
+
+    gases = freezing_body().gases
+    schema["properties"]["gas"] |= choices({name: gas.title for name, gas in gases.items()})
+    schema.setdefault("allOf", []).extend(
+        when(schema, {"gas": name}, {"tip_temperature_c": {"minimum": gas.coldest_tip_c.value}})
+        for name, gas in gases.items()
+    )
 
 
 class CryoProtocol(Protocol):
@@ -24,6 +37,8 @@ class CryoProtocol(Protocol):
     the tip is as cold as it is told to be, whatever flows in.
     ``distance_to_end_organ_mm``: from the lesion along the nerve to what it serves, for the return.
     """
+
+    model_config = ConfigDict(json_schema_extra=_gases)
 
     technique: Literal["cryo"] = "cryo"
     schema_version: Literal[1] = 1

@@ -9,7 +9,7 @@ from neurolysis.delivery.laser.light_bench import LIGHT
 from neurolysis.delivery.laser.protocol import LaserProtocol
 from neurolysis.delivery.laser.rules import assumptions, notices, summary
 from neurolysis.delivery.laser.simulate import OPTIONS, LaserBench, simulate, simulate_case
-from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.delivery.technique import Chart, InstrumentUse, Technique, deferred
 from neurolysis.plan import Numerics
 
 TECHNIQUE = Technique(
@@ -50,6 +50,13 @@ TECHNIQUE = Technique(
     simulate_case=simulate_case,
     validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"laser-bench": LaserBench},
+    instrument=InstrumentUse(
+        ("injection needle",),
+        "Fibre in a needle",
+        "fibre beyond the needle",
+        "needle",
+        "fibre_beyond_needle_mm",
+    ),
     default_numerics=Numerics(finest_mm=0.3, extent_mm=40.0),
     benches=(LIGHT,),
 )

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from neurolysis.delivery.form import needs
 from neurolysis.plan import Protocol
 
 Emitter = Literal["bare", "diffuser"]
 Charring = Literal["never", "when_dry", "from_start"]
+
+
+def _needed_by_mode(schema: dict[str, Any]) -> None:
+    """What a mode and an emitter cannot do without, and which wavelengths have optics."""
+    from neurolysis.evidence.optics import reach_nm, wavelengths_nm
+
+    known = ", ".join(f"{nm:g}" for nm in wavelengths_nm())
+    schema["properties"]["wavelength_nm"]["description"] = (
+        f"optics were read for {known} nm, each good for {reach_nm():g} nm either way"
+    )
+    schema.setdefault("allOf", []).extend(
+        (
+            needs(schema, "mode", "pulsed", "pulse_ms", "pulse_rate_hz"),
+            needs(schema, "emitter", "diffuser", "diffuser_length_mm"),
+        )
+    )
 
 
 class LaserProtocol(Protocol):
@@ -21,6 +38,8 @@ class LaserProtocol(Protocol):
     the tip stays clean, carbonises once tissue at it has boiled dry, or is carbonised from the start; then
     part of the light is heat at the tip.
     """
+
+    model_config = ConfigDict(json_schema_extra=_needed_by_mode)
 
     technique: Literal["laser"] = "laser"
     schema_version: Literal[1] = 1

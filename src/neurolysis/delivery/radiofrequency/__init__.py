@@ -9,7 +9,7 @@ from neurolysis.delivery.radiofrequency.bench import RadiofrequencyBench
 from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.radiofrequency.rules import assumptions, notices, summary
 from neurolysis.delivery.radiofrequency.simulate import OPTIONS, simulate
-from neurolysis.delivery.technique import Chart, Technique, deferred
+from neurolysis.delivery.technique import Chart, InstrumentUse, Technique, deferred
 
 TECHNIQUE = Technique(
     name="radiofrequency",
@@ -34,4 +34,5 @@ TECHNIQUE = Technique(
     simulate_case=deferred(f"{__name__}.bench", "simulate_case"),
     validate=deferred(f"{__name__}.validation", "validate"),
     schemas={"radiofrequency-bench": RadiofrequencyBench},
+    instrument=InstrumentUse(("electrode",), "Needle", "active tip", "insulated shaft"),
 )

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from neurolysis.delivery.form import needs
 from neurolysis.plan import Protocol
 
 Mode = Literal["temperature", "power", "voltage", "pulsed"]
 
 MAXIMUM_SET_TEMPERATURE_C = 95.0
 """Above this a set temperature boils tissue at the tip; settings read go to 95 C (trigeminal, 60-95 C)."""
+
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "temperature": ("set_temperature_c",),
+    "power": ("power_w",),
+    "voltage": ("voltage_v",),
+    "pulsed": ("voltage_v", "pulse_width_ms", "pulse_rate_hz", "temperature_ceiling_c"),
+}
+"""What each mode cannot do without."""
+
+
+def _needed_by_mode(schema: dict[str, Any]) -> None:
+    rules = schema.setdefault("allOf", [])
+    rules.extend(needs(schema, "mode", mode, *names) for mode, names in NEEDED.items())
 
 
 class RadiofrequencyProtocol(Protocol):
@@ -24,6 +39,8 @@ class RadiofrequencyProtocol(Protocol):
     at or below ``temperature_ceiling_c``; heat is averaged over the pulses.
     ``bipolar``: current flows between two placements, role ``active`` and role ``return``.
     """
+
+    model_config = ConfigDict(json_schema_extra=_needed_by_mode)
 
     technique: Literal["radiofrequency"] = "radiofrequency"
     schema_version: Literal[1] = 1
@@ -40,13 +57,7 @@ class RadiofrequencyProtocol(Protocol):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {
-            "temperature": ("set_temperature_c",),
-            "power": ("power_w",),
-            "voltage": ("voltage_v",),
-            "pulsed": ("voltage_v", "pulse_width_ms", "pulse_rate_hz", "temperature_ceiling_c"),
-        }[self.mode]
-        missing = [name for name in needed if getattr(self, name) is None]
+        missing = [name for name in NEEDED[self.mode] if getattr(self, name) is None]
         if missing:
             raise ValueError(f"mode '{self.mode}' needs {', '.join(missing)}")
         if self.mode == "temperature" and self.ramp_s >= self.duration_s:

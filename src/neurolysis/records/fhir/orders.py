@@ -167,7 +167,12 @@ def consents(record: Record) -> Iterator[Resource]:
             "patient": subject(record),
             "dateTime": found.signed_on.isoformat() if found.signed_on else None,
             "policyRule": concept(found.document or "Consent as recorded by the clinic"),
-            **extensions(consent_by=found.by, consent_notes=found.notes, consent_revoked=found.revoked_on),
+            **extensions(
+                consent_by=found.by,
+                consent_language=found.language,
+                consent_notes=found.notes,
+                consent_revoked=found.revoked_on,
+            ),
         }
     )
 
