@@ -50,6 +50,11 @@ def page(content: bytes) -> Response:
     )
 
 
+def plain_json(content: bytes) -> Response:
+    """JSON that was written where it was computed."""
+    return Response(content, media_type="application/json")
+
+
 def packed(content: bytes) -> Response:
     """Bytes that are compressed already."""
     return Response(content, media_type="application/octet-stream", headers={"content-encoding": "gzip"})

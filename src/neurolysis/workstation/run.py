@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +72,7 @@ def serve(settings: Settings, say: Say) -> None:
 
 
 def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
+    from neurolysis.workstation.answers import Answers
     from neurolysis.workstation.compute import Compute
     from neurolysis.workstation.depends import Station
     from neurolysis.workstation.jobs import JobBook, job_urls
@@ -81,10 +81,12 @@ def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
     from neurolysis.workstation.workers import Workers
 
     url = store.engine.url.render_as_string(hide_password=False)
+    compute = Compute(settings.compute, settings.limits.compute_seconds)
     station = Station(
         settings=settings,
         store=store,
-        compute=Compute(settings.compute, settings.limits.compute_seconds),
+        compute=compute,
+        answers=Answers(compute),
         jobs=JobBook(job_urls(url, store.folder)[0]),
         door=Doorkeeper(settings, store, LaunchToken()),
         previews=Previews(store.folder),
@@ -98,7 +100,7 @@ def _started(station: Station, start_workers: Callable[[], None], say: Say) -> N
     origin = settings.public_url or f"http://{_shown(settings.host)}:{settings.port}"
     say(f"{origin}/" if settings.accounts else f"{origin}/#token={station.door.launch.text}")
     start_workers()
-    threading.Timer(0.5, station.compute.warm).start()
+    station.compute.warm(0.5)
 
 
 def _shown(host: str) -> str:
