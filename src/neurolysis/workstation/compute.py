@@ -78,11 +78,12 @@ class Compute:
             one.close()
 
     def _warm(self) -> None:
+        """One after the other: the first requests need the processor too."""
         for one in self._all:
             try:
-                one.submit(load_all, (), {})
-            except (BusyError, BrokenProcessPool):  # stopped meanwhile, or it died: the next call tells
-                return
+                one.submit(load_all, (), {}).result(self._seconds)
+            except (BusyError, BrokenProcessPool, CancelledError, TimeoutError):
+                return  # stopped meanwhile, or it died: the next call tells
 
     def _too_long(self, function: Callable[..., Any]) -> BusyError:
         return BusyError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import socket
@@ -33,6 +34,14 @@ def serve(settings: Settings, say: Say) -> None:
         InputError: the address is taken, accounts without a user, or another server on the same folder.
         OutputError: the store cannot be written.
     """
+    gc.disable()  # much is made at the start and nothing of it is garbage; see _started
+    try:
+        _serve(settings, say)
+    finally:
+        gc.enable()
+
+
+def _serve(settings: Settings, say: Say) -> None:
     import uvicorn
 
     from neurolysis.records.store import Store
@@ -96,6 +105,8 @@ def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
 
 def _started(station: Station, start_workers: Callable[[], None], say: Say) -> None:
     """The server answers now: say so, and only then start what takes long."""
+    gc.freeze()  # what the program is made of is never looked through again
+    gc.enable()
     settings = station.settings
     origin = settings.public_url or f"http://{_shown(settings.host)}:{settings.port}"
     say(f"{origin}/" if settings.accounts else f"{origin}/#token={station.door.launch.text}")
