@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import asyncio.base_events
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +18,8 @@ from neurolysis.errors import ImageError, InputError, NotFoundError
 from neurolysis.workstation.answers import Answers
 from neurolysis.workstation.compute import Compute, plain, rebuilt
 from neurolysis.workstation.replies import BusyError, SignInError, error_body, status_of
+from neurolysis.workstation.run import _listen
+from neurolysis.workstation.settings import Settings
 
 from .server_kit import Server
 
@@ -121,6 +126,14 @@ def test_a_server_stopped_soon_after_its_start_says_nothing(tmp_path: Path, afte
     time.sleep(after_s)  # before its processes are started, and while they start
     assert server.stop() == 0
     assert "".join(server.log) == ""
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """The event loop turns the delay off for the connections of a socket like this one, and no other."""
+    with _listen(Settings(port=0)) as listening:
+        with socket.create_connection(listening.getsockname()) as _, listening.accept()[0] as accepted:
+            asyncio.base_events._set_nodelay(accepted)  # type: ignore[attr-defined]
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 # ---------------------------------------------------------------- answers that are kept

@@ -120,7 +120,9 @@ def _shown(host: str) -> str:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # named, for the event loop sends small answers at once only on sockets that say they are TCP; else
+    # each answer waits 40 ms for the other side's acknowledgement of its first part
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((settings.host, settings.port))
