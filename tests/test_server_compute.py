@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import asyncio.base_events
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from neurolysis.errors import ImageError, InputError, NotFoundError
+from neurolysis.workstation.answers import Answers
 from neurolysis.workstation.compute import Compute, plain, rebuilt
 from neurolysis.workstation.replies import BusyError, SignInError, error_body, status_of
+from neurolysis.workstation.run import _listen
+from neurolysis.workstation.settings import Settings
+
+from .server_kit import Server
 
 
 @pytest.fixture
@@ -87,3 +97,103 @@ def test_an_unknown_kind_becomes_the_nearest_known_one() -> None:
     again = rebuilt(plain(OwnError("p", where="w")))
     assert type(again) is InputError
     assert status_of(OwnError("p")) == 422
+
+
+def test_what_takes_too_long_takes_nobody_along() -> None:
+    both = Compute(2, 60)
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(both.run, sleep, 3)
+        time.sleep(0.5)
+        with pytest.raises(BusyError):
+            both.run(die)
+        assert slow.result() is None
+    both.close()
+
+
+def test_a_closed_one_refuses_and_starts_nothing() -> None:
+    closed = Compute(1, 60)
+    closed.close()
+    with pytest.raises(BusyError, match="being stopped"):
+        closed.run(double, 1)
+    threads = threading.active_count()
+    closed._warm()
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.6])
+def test_a_server_stopped_soon_after_its_start_says_nothing(tmp_path: Path, after_s: float) -> None:
+    server = Server(tmp_path)
+    time.sleep(after_s)  # before its processes are started, and while they start
+    assert server.stop() == 0
+    assert "".join(server.log) == ""
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """The event loop turns the delay off for the connections of a socket like this one, and no other."""
+    with _listen(Settings(port=0)) as listening:
+        with socket.create_connection(listening.getsockname()) as _, listening.accept()[0] as accepted:
+            asyncio.base_events._set_nodelay(accepted)  # type: ignore[attr-defined]
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+# ---------------------------------------------------------------- answers that are kept
+
+
+def counted(folder: Path, told: str, note: str) -> dict[str, str]:
+    with Path(note).open("a") as file:
+        file.write("x")
+    time.sleep(0.2)
+    return {"told": told, "case": (folder / "case.yaml").read_text()}
+
+
+def failing(folder: Path, note: str) -> None:
+    with Path(note).open("a") as file:
+        file.write("x")
+    raise InputError("no", where=str(folder.name))
+
+
+def case_folder(place: Path, name: str, text: str) -> Path:
+    folder = place / name
+    folder.mkdir()
+    (folder / "case.yaml").write_text(text)
+    os.link(place / "image", folder / "image.nii.gz")
+    return folder
+
+
+def test_an_answer_is_worked_out_once_for_the_same_case(compute: Compute, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"voxels")
+    note, answers = tmp_path / "note", Answers(compute)
+    first, again, other = (case_folder(tmp_path, n, t) for n, t in (("a", "1"), ("b", "1"), ("c", "2")))
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(answers.of, counted, first, "x", str(note)) for _ in range(4)]
+        assert {one.result()["case"] for one in asked} == {"1"}
+    assert answers.of(counted, again, "x", str(note)) == {"told": "x", "case": "1"}
+    assert note.read_text() == "x", "once for all of these"
+    assert answers.of(counted, first, "y", str(note))["told"] == "y", "asked something else"
+    assert answers.of(counted, other, "x", str(note))["case"] == "2", "another case"
+    (tmp_path / "image").unlink()
+    (tmp_path / "image").write_bytes(b"others")
+    answers.of(counted, case_folder(tmp_path, "d", "1"), "x", str(note))
+    assert note.read_text() == "xxxx", "another image"
+    assert answers.json(counted, first, "x", str(note)) == b'{"told":"x","case":"1"}'
+
+
+def test_errors_are_not_kept_and_room_is_bounded(compute: Compute, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"voxels")
+    folder, note = case_folder(tmp_path, "a", "1"), tmp_path / "note"
+    answers = Answers(compute, most_bytes=100)
+    for _ in range(2):
+        with pytest.raises(InputError):
+            answers.of(failing, folder, str(note))
+    assert note.read_text() == "xx"
+    for told in ("a", "b", "c", "d", "e", "f", "g"):
+        answers.json(counted, folder, told, str(note))
+    assert answers._bytes <= 100
+    note.unlink()
+    answers.json(counted, folder, "g", str(note))
+    assert not note.exists(), "the newest is there"
+    answers.json(counted, folder, "a", str(note))
+    assert note.read_text() == "x", "the oldest was given up"
+    answers.json(counted, folder, "z" * 200, str(note))
+    answers.json(counted, folder, "z" * 200, str(note))
+    assert note.read_text() == "xxx", "what is too large is not kept"

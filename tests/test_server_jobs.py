@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ from neurolysis.workstation.work import Notes, StoppedError, finish
 from neurolysis.workstation.workers import Workers, worker_names
 
 from .postgres import PostgresServer
-from .server_kit import COARSE, Server, serving, wait_for_job
+from .server_kit import COARSE, ROOT, Server, serving, wait_for_job
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ def test_a_job_from_asked_to_done(book: JobBook) -> None:
     assert claimed is not None
     assert (claimed.id, claimed.asked) == (job_id, {"n": 1})
     assert book.claim("w2") is None
-    assert book.progress(job_id, 0.5, "half")
-    book.end(job_id, "done", "done", plan_number=3)
+    assert book.progress(job_id, "w", 0.5, "half")
+    book.end(job_id, "w", "done", "done", plan_number=3)
     job = book.read(job_id)
     assert (job.state, job.fraction, job.plan_number) == ("done", 1.0, 3)
     events = book.events(job_id)
@@ -61,8 +63,8 @@ def test_a_job_from_asked_to_done(book: JobBook) -> None:
 def test_what_has_ended_stays(book: JobBook) -> None:
     job_id = add(book)
     assert book.cancel(job_id).state == "cancelled", "a job that waits is cancelled at once"
-    book.end(job_id, "done", "late")
-    assert not book.progress(job_id, 0.9, "late")
+    book.end(job_id, "w", "done", "late")
+    assert not book.progress(job_id, "w", 0.9, "late")
     assert book.claim("w") is None
     assert book.read(job_id).state == "cancelled"
 
@@ -71,10 +73,10 @@ def test_a_running_job_is_cancelled_at_its_next_step(book: JobBook) -> None:
     job_id = add(book)
     book.claim("w")
     assert book.cancel(job_id).state == "cancelling"
-    notes = Notes(book, job_id)
+    notes = Notes(book, job_id, "w")
     with pytest.raises(StoppedError):
         notes(0.1, "on")
-    finish(book, job_id, {"stopped": True})
+    finish(book, job_id, "w", {"stopped": True})
     assert book.read(job_id).state == "cancelled"
 
 
@@ -86,7 +88,7 @@ def test_no_such_job(book: JobBook) -> None:
 def test_progress_is_noted_as_fast_as_people_read(book: JobBook) -> None:
     job_id = add(book)
     book.claim("w")
-    notes = Notes(book, job_id)
+    notes = Notes(book, job_id, "w")
     for n in range(1000):
         notes(n / 1000, "same words")
     assert len(book.events(job_id)) < 40
@@ -95,7 +97,7 @@ def test_progress_is_noted_as_fast_as_people_read(book: JobBook) -> None:
 def test_the_failure_of_a_job_is_kept_with_its_words(book: JobBook) -> None:
     job_id = add(book)
     book.claim("w")
-    finish(book, job_id, {"error": {"type": "InputError", "problem": "no target", "where": "case.yaml"}})
+    finish(book, job_id, "w", {"error": {"type": "InputError", "problem": "no target", "where": "case.yaml"}})
     job = book.read(job_id)
     assert job.state == "failed"
     assert job.error == {"type": "InputError", "problem": "no target", "where": "case.yaml"}
@@ -118,7 +120,7 @@ def _claim_all(url: str, jobs: int = 60, workers: int = 6) -> None:
         mine, own = [], JobBook(url)
         while (job := own.claim(name)) is not None:
             mine.append(job.id)
-            own.end(job.id, "done", "done")
+            own.end(job.id, name, "done", "done")
         own.close()
         return mine
 
@@ -131,12 +133,31 @@ def _claim_all(url: str, jobs: int = 60, workers: int = 6) -> None:
 
 def test_unfinished_jobs_are_found_and_counted(book: JobBook) -> None:
     job_id = add(book)
-    book.claim("machine-3")
-    assert book.unfinished("machine-0") == ()
-    assert book.abandoned("machine-", ("machine-0", "machine-1")) == ("machine-3",)
-    assert book.adopt("machine-3", "machine-0") == (job_id,)
-    assert [one.attempts for one in book.unfinished("machine-0")] == [1]
-    assert [one.attempts for one in book.unfinished("machine-0")] == [2]
+    book.claim("east-3")
+    assert book.unfinished("west-0") == ()
+    assert book.busy() == {"east-3": 0}
+    book.beat("east-3")
+    book.beat("east-3")
+    assert book.busy() == {"east-3": 2}
+    assert book.adopt("east-3", "west-0") == (job_id,)
+    assert book.adopt("east-3", "west-1") == (), "only one of two that adopt at once gets it"
+    assert [one.attempts for one in book.unfinished("west-0")] == [1]
+    assert [one.attempts for one in book.unfinished("west-0")] == [2]
+
+
+def test_a_job_that_was_taken_over_is_out_of_the_first_ones_hands(book: JobBook) -> None:
+    job_id = add(book)
+    book.claim("w")
+    book.adopt("w", "other")
+    assert not book.progress(job_id, "w", 0.9, "late")
+    assert not book.wanted(job_id, "w")
+    with pytest.raises(StoppedError):
+        Notes(book, job_id, "w")(0.9, "late")
+    for answer in ({"stopped": True}, {"plan_number": 7}, {"error": {"problem": "no"}}):
+        finish(book, job_id, "w", answer)
+    assert book.read(job_id).state == "running"
+    assert book.wanted(job_id, "other")
+    assert book.progress(job_id, "other", 0.9, "on")
 
 
 # ---------------------------------------------------------------- stages of a plan
@@ -334,6 +355,67 @@ def test_a_worker_that_cannot_start_is_tried_with_pauses() -> None:
             workers._starts[name].append(time.monotonic())
             starts += 1
     assert starts <= 4
+
+
+def _worker(name: str, url: str | None, folder: Path, lease_s: float) -> subprocess.Popen[bytes]:
+    """A worker process as a server on a machine of that name would start it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "neurolysis.workstation.worker"], stdin=subprocess.PIPE, cwd=ROOT
+    )
+    told = {"name": name, "database_url": url, "folder": str(folder), "lease_s": lease_s}
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(told).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def _taken_over(folder: Path, whole: Path, url: str | None, ending: signal.Signals) -> None:
+    """Two machines on one store: the first is lost in the middle of the solver, the second goes on."""
+    env = {"NEUROLYSIS_DATABASE_URL": url} if url else {}
+    server = Server(folder, workers=0, env=env)
+    client = server.client()
+    client.post("/api/cases", json={"demo": "medial-branch"})
+    job_id = _start(client)
+    work, store = folder / "jobs" / job_id, url or f"sqlite:///{folder / 'store.sqlite'}"
+    east = _worker("east-0", store, folder, 2.0)
+    _wait(lambda: (work / "plan").is_dir() and client.get(f"/api/jobs/{job_id}").json()["fraction"] > 0.15)
+    os.kill(east.pid, ending)
+    kept = folder / "steps.log"
+    os.link(work / "steps.log", kept)
+    west = _worker("west-0", store, folder, 2.0)
+    job = wait_for_job(client, job_id)
+    assert job["state"] == "done", job
+    assert kept.read_text().split() == list(STAGES), "each step was done once"
+    if ending == signal.SIGSTOP:  # a machine that was only slow comes back: it changes nothing
+        os.kill(east.pid, signal.SIGCONT)
+        second = _start(client)
+        assert wait_for_job(client, second)["state"] == "done", "and both work on"
+        assert client.get(f"/api/jobs/{job_id}").json() == job
+    plans = client.get(f"/api/cases/{CASE}/plans").json()
+    assert [one["number"] for one in plans] == list(range(1, len(plans) + 1))
+    assert len(plans) == (2 if ending == signal.SIGSTOP else 1)
+    record = client.get(f"/api/cases/{CASE}/plans/1").json()["record"]
+    assert record["hashes"] == _hashes(whole)
+    for process in (east, west):
+        process.kill()
+        process.communicate()
+    client.close()
+    server.kill()
+
+
+def test_the_jobs_of_a_dead_machine_are_taken_over(
+    postgres: PostgresServer, tmp_path: Path, whole: Path
+) -> None:
+    _taken_over(tmp_path, whole, postgres.database(), signal.SIGKILL)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_jobs_of_a_silent_machine_are_taken_over_once(
+    postgres: PostgresServer, tmp_path: Path, whole: Path, ending: signal.Signals
+) -> None:
+    _taken_over(tmp_path / "sqlite", whole, None, ending)
+    _taken_over(tmp_path / "postgresql", whole, postgres.database(), ending)
 
 
 @pytest.mark.verify

@@ -27,7 +27,7 @@ def test_ids_are_found_wherever_they_stand_and_other_texts_are_left() -> None:
 
 
 def test_a_step_brings_the_citation_of_every_id_it_names() -> None:
-    found = step_data("evaluation", demo_case())
+    found = step_data(demo_case(), "evaluation")
     named = {reason["source"] for cause in found["causes"] for reason in cause["reasons"]}
     ids = {text for text in named if not text.startswith("assumption:")}
     assert ids

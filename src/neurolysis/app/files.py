@@ -57,8 +57,10 @@ def read_yaml(file: Path) -> Any:
     import yaml
 
     try:
-        with file.open(encoding="utf-8") as stream:
-            return yaml.load(stream, Loader=_strict_loader())  # noqa: S506 (a SafeLoader)
+        text = file.read_text("utf-8")
+        if text.startswith("{") and (found := _as_json(text)) is not None:
+            return found
+        return yaml.load(text, Loader=_strict_loader())  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(file)
@@ -67,6 +69,17 @@ def read_yaml(file: Path) -> Any:
         raise InputError(f"not readable as YAML text: {error}", where=str(file)) from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(file)) from error
+
+
+def _as_json(text: str) -> Any:
+    """The data of a text that is JSON, which is YAML too and read twenty times faster; None of any other.
+
+    What JSON refuses goes the long way, whose error names the place.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_different_keys)
+    except (ValueError, RecursionError):
+        return None
 
 
 def yaml_text(data: Any) -> str:

@@ -13,7 +13,7 @@ from neurolysis.errors import InputError
 STEPS = ("evaluation", "localization", "anesthesia", "aftercare")
 
 
-def step_data(step: str, case_path: Path, **choices: Any) -> dict[str, Any]:
+def step_data(case_path: Path, step: str, **choices: Any) -> dict[str, Any]:
     """The data of one step, with ``citations``: what stands behind the source ids it names.
 
     Raises:
@@ -23,7 +23,7 @@ def step_data(step: str, case_path: Path, **choices: Any) -> dict[str, Any]:
     return {**data, "citations": citations_of(data)}
 
 
-def step_page(step: str, case_path: Path, **choices: Any) -> bytes:
+def step_page(case_path: Path, step: str, **choices: Any) -> bytes:
     """The page of one step, as HTML.
 
     Raises:

@@ -42,6 +42,10 @@ def serve(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that simulate; one a core if left out.")
     ] = None,
+    compute: Annotated[
+        int | None,
+        typer.Option("--compute", help="Processes that answer the page; one a core up to 4 if left out."),
+    ] = None,
     oidc_issuer: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +68,8 @@ def serve(
     told: dict[str, Any] = {
         "host": host, "port": port, "folder": store, "accounts": accounts, "public_url": public_url,
         "tls_certificate": tls_certificate, "tls_key": tls_key,
-        "workers": _cores() if workers is None else workers, "oidc": _oidc(oidc_issuer, oidc_client),
+        "workers": _cores() if workers is None else workers,
+        "compute": min(_cores(), 4) if compute is None else compute, "oidc": _oidc(oidc_issuer, oidc_client),
     }  # fmt: skip
     with suppress(KeyboardInterrupt):  # how a server ends when all is well
         run(parse(Settings, told, "serve"), _say)

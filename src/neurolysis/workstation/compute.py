@@ -1,15 +1,17 @@
 """Computations in processes of their own, so that the server answers while they run.
 
-A case's images are untrusted: what decodes them may take its process down, but not the server.
+A case's images are untrusted: what decodes them may take its process down, but not the server, and not
+what the other processes are doing.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -17,10 +19,11 @@ from neurolysis.errors import NeurolysisError
 from neurolysis.workstation.replies import BusyError
 
 T = TypeVar("T")
+Outcome = Future[tuple[str, Any]]
 
 
 class Compute:
-    """A pool of processes that keep their caches from one call to the next.
+    """Processes that keep their caches from one call to the next.
 
     Args:
         processes: how many computations run at once.
@@ -28,59 +31,102 @@ class Compute:
     """
 
     def __init__(self, processes: int, seconds: float) -> None:
-        self._processes = processes
         self._seconds = seconds
-        self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        self._all = [_Process() for _ in range(processes)]
+        self._free: queue.LifoQueue[_Process] = queue.LifoQueue()  # the one used last has the fullest caches
+        for one in reversed(self._all):
+            self._free.put(one)
+        self._timer: threading.Timer | None = None
 
     def run(self, function: Callable[..., T], *args: Any, **more: Any) -> T:
         """What ``function`` returns; it and its arguments must be picklable.
 
         Raises:
             NeurolysisError: as the function raised it.
-            BusyError: it took too long, or its process ended.
+            BusyError: it took too long, its process ended, or the server is being stopped.
         """
-        pool = self._started()
         try:
-            future: Future[tuple[str, Any]] = pool.submit(_guarded, function, args, more)
-            kind, found = future.result(self._seconds)
-        except BrokenProcessPool as error:
-            self._replace(pool)
+            process = self._free.get(timeout=self._seconds)
+        except queue.Empty as error:
+            raise self._too_long(function) from error
+        try:
+            kind, found = process.submit(function, args, more).result(self._seconds)
+        except (BrokenProcessPool, CancelledError) as error:
+            process.drop()
             raise BusyError("the computation ended unexpectedly", where=function.__name__) from error
         except TimeoutError as error:
-            self._replace(pool)
-            raise BusyError(
-                "the computation took too long", where=function.__name__, allowed=f"{self._seconds:g} s"
-            ) from error
+            process.drop()
+            raise self._too_long(function) from error
+        finally:
+            self._free.put(process)
         if kind == "error":
             raise rebuilt(found)
         result: T = found
         return result
 
-    def warm(self) -> None:
-        """Start one process and load what computations need; returns at once."""
-        self._started().submit(_guarded, load_all, (), {})
+    def warm(self, after_s: float = 0.0) -> None:
+        """Start the processes and load what computations need, a little later; returns at once."""
+        self._timer = threading.Timer(after_s, self._warm)
+        self._timer.daemon = True  # nobody waits for it at the end
+        self._timer.start()
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes; what is asked for afterwards is refused."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for one in self._all:
+            one.close()
+
+    def _warm(self) -> None:
+        """One after the other: the first requests need the processor too."""
+        for one in self._all:
+            try:
+                one.submit(load_all, (), {}).result(self._seconds)
+            except (BusyError, BrokenProcessPool, CancelledError, TimeoutError):
+                return  # stopped meanwhile, or it died: the next call tells
+
+    def _too_long(self, function: Callable[..., Any]) -> BusyError:
+        return BusyError(
+            "the computation took too long", where=function.__name__, allowed=f"{self._seconds:g} s"
+        )
+
+
+class _Process:
+    """One process, started when it is needed and again after it has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+        self._closed = False
+
+    def submit(self, function: Callable[..., Any], args: tuple[Any, ...], more: dict[str, Any]) -> Outcome:
+        """Begin; BusyError when it was closed."""
+        with self._lock:
+            if self._closed:
+                raise BusyError("the server is being stopped", where=function.__name__)
+            try:
+                return self._started().submit(_guarded, function, args, more)
+            except BrokenProcessPool:  # it ended while nobody was waiting for it
+                self._pool = None
+                return self._started().submit(_guarded, function, args, more)
+
+    def drop(self) -> None:
+        """End the process; the next call starts another."""
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
             _kill(pool)
 
-    def _started(self) -> ProcessPoolExecutor:
+    def close(self) -> None:
+        """End the process for good."""
         with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self._processes, multiprocessing.get_context("spawn"), initializer=_prepare
-                )
-            return self._pool
+            self._closed = True
+        self.drop()
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        with self._lock:
-            if self._pool is pool:
-                self._pool = None
-        _kill(pool)
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_prepare)
+        return self._pool
 
 
 def _kill(pool: ProcessPoolExecutor) -> None:

@@ -1,6 +1,6 @@
 """What routes ask for: who is asking, the store, and the processes that compute.
 
-A route takes ``Who``, ``Records``, ``Heavy`` or ``Jobs``; the framework fills them in.
+A route takes ``Who``, ``Records``, ``Heavy``, ``Kept`` or ``Jobs``; the framework fills them in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 
 from neurolysis.errors import InputError
 from neurolysis.records.store import Principal, Store
+from neurolysis.workstation.answers import Answers
 from neurolysis.workstation.compute import Compute
 from neurolysis.workstation.jobs import JobBook
 from neurolysis.workstation.previews import Previews
@@ -27,6 +28,7 @@ class Station:
     settings: Settings
     store: Store
     compute: Compute
+    answers: Answers
     jobs: JobBook
     door: Doorkeeper
     previews: Previews
@@ -70,6 +72,10 @@ def _compute(here: Here) -> Compute:
     return here.compute
 
 
+def _answers(here: Here) -> Answers:
+    return here.answers
+
+
 def _jobs(here: Here) -> JobBook:
     return here.jobs
 
@@ -77,6 +83,7 @@ def _jobs(here: Here) -> JobBook:
 Who = Annotated[Principal, Depends(principal)]
 Records = Annotated[Store, Depends(_store)]
 Heavy = Annotated[Compute, Depends(_compute)]
+Kept = Annotated[Answers, Depends(_answers)]
 Jobs = Annotated[JobBook, Depends(_jobs)]
 
 

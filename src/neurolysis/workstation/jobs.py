@@ -53,6 +53,13 @@ _EVENT = sa.Table(
     sa.Column("fraction", sa.Float, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
 )
+_WORKER = sa.Table(
+    "workstation_worker",
+    _TABLES,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("beat", sa.BigInteger, nullable=False),
+)
+"""A count that each worker raises while it lives. Who sees one stand still knows without comparing clocks."""
 
 
 class Job(Value):
@@ -193,55 +200,91 @@ class JobBook:
             )
             return tuple(self._claimed(connection, job_id) for job_id in ids)
 
-    def abandoned(self, prefix: str, kept: Iterable[str]) -> tuple[str, ...]:
-        """Names of workers, starting with ``prefix`` and not among ``kept``, that left jobs behind."""
-        query = sa.select(_JOB.c.worker).distinct().where(_JOB.c.state.in_(("running", "cancelling")))
+    def beat(self, worker: str) -> None:
+        """Say that a worker lives."""
+        mine = _WORKER.c.name == worker
+        with self._engine.begin() as connection:
+            done = connection.execute(_WORKER.update().where(mine).values(beat=_WORKER.c.beat + 1))
+            if done.rowcount == 0:
+                connection.execute(_WORKER.insert().values(name=worker, beat=1))
+
+    def busy(self) -> dict[str, int]:
+        """The beats of the workers that have a job in hand, by name; 0 of one that never told any."""
+        query = (
+            sa.select(_JOB.c.worker, sa.func.coalesce(_WORKER.c.beat, 0))
+            .select_from(_JOB.outerjoin(_WORKER, _WORKER.c.name == _JOB.c.worker))
+            .where(_JOB.c.state.in_(("running", "cancelling")))
+            .distinct()
+        )
         with self._engine.connect() as connection:
-            names = connection.execute(query).scalars().all()
-        return tuple(name for name in names if name and name.startswith(prefix) and name not in set(kept))
+            return {name: beat for name, beat in connection.execute(query) if name}
 
     def adopt(self, name: str, worker: str) -> tuple[str, ...]:
-        """Give the unfinished jobs of a worker that is gone to another; their ids."""
-        where = sa.and_(_JOB.c.worker == name, _JOB.c.state.in_(("running", "cancelling")))
+        """Give the unfinished jobs of a worker that is gone to another; ids of those it got."""
+        left = sa.and_(_JOB.c.worker == name, _JOB.c.state.in_(("running", "cancelling")))
         with self._engine.begin() as connection:
-            ids = connection.execute(sa.select(_JOB.c.id).where(where)).scalars().all()
-            connection.execute(_JOB.update().where(_JOB.c.id.in_(ids)).values(worker=worker))
-        return tuple(ids)
+            ids = connection.execute(sa.select(_JOB.c.id).where(left)).scalars().all()
+            return tuple(
+                one
+                for one in ids  # two that adopt at once: each job goes to one of them
+                if connection.execute(
+                    _JOB.update().where(_JOB.c.id == one, left).values(worker=worker)
+                ).rowcount
+            )
 
-    def progress(self, job_id: str, fraction: float, message: str) -> bool:
-        """Write down how far a job is; False when it was asked to stop."""
-        with self._engine.begin() as connection:
-            changed = self._change(connection, job_id, ("running",), fraction=fraction, message=message)
-        return changed
-
-    def wanted(self, job_id: str) -> bool:
-        """Whether a job is still to run."""
-        query = sa.select(_JOB.c.state).where(_JOB.c.id == job_id)
+    def held_by(self, job_id: str, worker: str) -> bool:
+        """Whether a job is in this worker's hands; another adopts it when this one is thought gone."""
+        query = sa.select(_JOB.c.worker).where(_JOB.c.id == job_id)
         with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none() == "running"
+            return connection.execute(query).scalar_one_or_none() == worker
+
+    def progress(self, job_id: str, worker: str, fraction: float, message: str) -> bool:
+        """Write down how far a job is; False when it was asked to stop, or is another worker's now."""
+        told = {"fraction": fraction, "message": message}
+        with self._engine.begin() as connection:
+            return self._change(connection, job_id, ("running",), by=worker, **told)
+
+    def wanted(self, job_id: str, worker: str) -> bool:
+        """Whether a job is still to run, by this worker."""
+        query = sa.select(_JOB.c.id).where(
+            _JOB.c.id == job_id, _JOB.c.state == "running", _JOB.c.worker == worker
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
 
     def end(
         self,
         job_id: str,
+        worker: str,
         state: Literal["done", "failed", "cancelled"],
         message: str,
         *,
         plan_number: int | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the end of a job; a job that has ended stays as it is."""
+        """Write the end of a worker's job; one that has ended, or is another's, stays as it is."""
         more: dict[str, Any] = {"plan_number": plan_number, "error": json.dumps(error) if error else None}
         if state == "done":
             more["fraction"] = 1.0
         with self._engine.begin() as connection:
-            self._change(connection, job_id, ("running", "cancelling"), state=state, message=message, **more)
+            known = ("running", "cancelling")
+            self._change(connection, job_id, known, by=worker, state=state, message=message, **more)
 
     # ------------------------------------------------------------- inside
 
-    def _change(self, connection: sa.Connection, job_id: str, states: Iterable[str], **values: Any) -> bool:
-        """Change a job that is in one of ``states`` and note it; False when it is in none of them."""
+    def _change(
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        states: Iterable[str],
+        *,
+        by: str | None = None,
+        **values: Any,
+    ) -> bool:
+        """Change a job that is in one of ``states``, and in this worker's hands, and note it; else False."""
         now = time.time()
         where = sa.and_(_JOB.c.id == job_id, _JOB.c.state.in_(tuple(states)))
+        where = where if by is None else sa.and_(where, _JOB.c.worker == by)
         done = connection.execute(_JOB.update().where(where).values(updated_at=now, **values))
         if done.rowcount != 1:
             return False

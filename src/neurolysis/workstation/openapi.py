@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from neurolysis.workstation.models import ErrorAnswer
 from neurolysis.workstation.replies import DOCUMENT_POLICY
 
 _TEXT = {
@@ -22,10 +21,21 @@ _TEXT = {
     503: "A computation was given up.",
     507: "It could not be written; nothing was.",
 }
+ERROR_SCHEMA = "ErrorAnswer"
+_ERROR = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ERROR_SCHEMA}"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": text} for status, text in _TEXT.items()
+    status: {"description": text, "content": _ERROR} for status, text in _TEXT.items()
 }
+"""By reference: given as models, the framework would build ten validators for every route at each start."""
 COOKIE = {"session": {"type": "apiKey", "in": "cookie", "name": "neurolysis-8717"}}
+
+
+def error_schemas() -> dict[str, Any]:
+    """The schemas that :data:`ERRORS` refers to, by name."""
+    from neurolysis.workstation.models import ErrorAnswer
+
+    found = ErrorAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**found.pop("$defs", {}), ERROR_SCHEMA: found}
 
 
 def router(tag: str) -> APIRouter:
@@ -48,6 +58,11 @@ def page(content: bytes) -> Response:
     return Response(
         content, media_type="text/html; charset=utf-8", headers={"content-security-policy": DOCUMENT_POLICY}
     )
+
+
+def plain_json(content: bytes) -> Response:
+    """JSON that was written where it was computed."""
+    return Response(content, media_type="application/json")
 
 
 def packed(content: bytes) -> Response:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +34,14 @@ def serve(settings: Settings, say: Say) -> None:
         InputError: the address is taken, accounts without a user, or another server on the same folder.
         OutputError: the store cannot be written.
     """
+    gc.disable()  # much is made at the start and nothing of it is garbage; see _started
+    try:
+        _serve(settings, say)
+    finally:
+        gc.enable()
+
+
+def _serve(settings: Settings, say: Say) -> None:
     import uvicorn
 
     from neurolysis.records.store import Store
@@ -73,6 +81,7 @@ def serve(settings: Settings, say: Say) -> None:
 
 
 def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
+    from neurolysis.workstation.answers import Answers
     from neurolysis.workstation.compute import Compute
     from neurolysis.workstation.depends import Station
     from neurolysis.workstation.jobs import JobBook, job_urls
@@ -81,10 +90,12 @@ def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
     from neurolysis.workstation.workers import Workers
 
     url = store.engine.url.render_as_string(hide_password=False)
+    compute = Compute(settings.compute, settings.limits.compute_seconds)
     station = Station(
         settings=settings,
         store=store,
-        compute=Compute(settings.compute, settings.limits.compute_seconds),
+        compute=compute,
+        answers=Answers(compute),
         jobs=JobBook(job_urls(url, store.folder)[0]),
         door=Doorkeeper(settings, store, LaunchToken()),
         previews=Previews(store.folder),
@@ -94,11 +105,13 @@ def _station(settings: Settings, store: Store) -> tuple[Station, Workers]:
 
 def _started(station: Station, start_workers: Callable[[], None], say: Say) -> None:
     """The server answers now: say so, and only then start what takes long."""
+    gc.freeze()  # what the program is made of is never looked through again
+    gc.enable()
     settings = station.settings
     origin = settings.public_url or f"http://{_shown(settings.host)}:{settings.port}"
     say(f"{origin}/" if settings.accounts else f"{origin}/#token={station.door.launch.text}")
     start_workers()
-    threading.Timer(0.5, station.compute.warm).start()
+    station.compute.warm(0.5)
 
 
 def _shown(host: str) -> str:
@@ -107,7 +120,9 @@ def _shown(host: str) -> str:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # named, for the event loop sends small answers at once only on sockets that say they are TCP; else
+    # each answer waits 40 ms for the other side's acknowledgement of its first part
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((settings.host, settings.port))

@@ -19,7 +19,7 @@ from neurolysis.approval import RESEARCH_USE
 from neurolysis.errors import InputError, NeurolysisError
 from neurolysis.workstation.depends import Station, Who
 from neurolysis.workstation.guard import Guard
-from neurolysis.workstation.openapi import COOKIE
+from neurolysis.workstation.openapi import COOKIE, error_schemas
 from neurolysis.workstation.replies import FailedError, error_body, status_of
 from neurolysis.workstation.sessions import cookie_name
 
@@ -81,7 +81,9 @@ def _publish(app: FastAPI) -> None:
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, with how one signs in."""
     document = app.openapi()
-    document.setdefault("components", {})["securitySchemes"] = COOKIE
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = COOKIE
+    components["schemas"] = {**components.get("schemas", {}), **error_schemas()}
     document["security"] = [{"session": []}]
     return document
 

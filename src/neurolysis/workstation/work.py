@@ -31,35 +31,39 @@ LOG = "steps.log"
 
 
 class StoppedError(Exception):
-    """The job was asked to stop."""
+    """The job was asked to stop, or another worker goes on with it."""
 
 
 class Notes:
-    """A progress that writes into the book, not more often than people can read."""
+    """A progress that writes into the book, not more often than people can read.
 
-    def __init__(self, book: JobBook, job_id: str) -> None:
-        self._book, self._job_id = book, job_id
+    Args:
+        worker: whose hands the job is in.
+    """
+
+    def __init__(self, book: JobBook, job_id: str, worker: str) -> None:
+        self._book, self._job_id, self._worker = book, job_id, worker
         self._at, self._message = 0.0, ""
 
     def __call__(self, fraction: float, message: str) -> None:
         """Write it down.
 
         Raises:
-            StoppedError: the job was asked to stop.
+            StoppedError: the job was asked to stop, or is in another worker's hands now.
         """
         now = time.monotonic()
         if now - self._at < LEAST_SECONDS and message == self._message:
             return
         self._at, self._message = now, message
-        if not self._book.progress(self._job_id, round(fraction, 4), message):
+        if not self._book.progress(self._job_id, self._worker, round(fraction, 4), message):
             raise StoppedError
 
 
 class PlanWork:
-    """The steps of one job that makes a plan."""
+    """The steps of one job that makes a plan, in one worker's hands."""
 
-    def __init__(self, store: Store, book: JobBook, folder: Path, job: Claimed) -> None:
-        self._store, self._book, self._job = store, book, job
+    def __init__(self, store: Store, book: JobBook, folder: Path, job: Claimed, worker: str) -> None:
+        self._store, self._book, self._job, self._worker = store, book, job, worker
         self._work = folder / job.id
         self._open = ExitStack()
         self._stages: PlanStages | None = None
@@ -84,15 +88,19 @@ class PlanWork:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def _stage(self, name: str) -> dict[str, Any]:
-        if not self._book.wanted(self._job.id):
+        if not self._book.wanted(self._job.id, self._worker):
             raise StoppedError
-        stages = self._stages or self._begin()
-        fresh = not (self._work / name).is_dir()
-        stages.run(name)
-        if fresh:
+        self._do(STAGES[: STAGES.index(name) + 1])
+        return {"step": name}
+
+    def _do(self, names: tuple[str, ...]) -> None:
+        """What is there already is not done again; what another machine did and kept to itself is."""
+        for name in names:
+            if (self._work / name).is_dir():
+                continue
+            (self._stages or self._begin()).run(name)
             with (self._work / LOG).open("a") as log:
                 log.write(f"{name}\n")
-        return {"step": name}
 
     def _begin(self) -> PlanStages:
         asked = self._job.asked
@@ -101,11 +109,17 @@ class PlanWork:
         )
         numerics = parse(Numerics, asked["numerics"], "numerics") if asked.get("numerics") else None
         self._stages = PlanStages(
-            folder, self._work, numerics=numerics, progress=Notes(self._book, self._job.id)
+            folder,
+            self._work,
+            numerics=numerics,
+            progress=Notes(self._book, self._job.id, self._worker),
         )
         return self._stages
 
     def _keep(self) -> dict[str, Any]:
+        if not self._book.held_by(self._job.id, self._worker):
+            raise StoppedError
+        self._do(STAGES)
         asked, made = self._job.asked, self._work / "report"
         record = json.loads((made / "plan.json").read_text("utf-8"))
         summary = json.loads((made / "summary.json").read_text("utf-8"))
@@ -133,15 +147,15 @@ def principal_of(asked: dict[str, Any]) -> Principal:
     return parse(Principal, asked["principal"], "job: principal")
 
 
-def finish(book: JobBook, job_id: str, answer: dict[str, Any]) -> None:
-    """Write the end of a job from what its last step answered."""
+def finish(book: JobBook, job_id: str, worker: str, answer: dict[str, Any]) -> None:
+    """Write the end of a worker's job from what its last step answered; of another's nothing is written."""
     if "plan_number" in answer:
-        book.end(job_id, "done", "done", plan_number=answer["plan_number"])
+        book.end(job_id, worker, "done", "done", plan_number=answer["plan_number"])
     elif answer.get("stopped"):
-        book.end(job_id, "cancelled", "cancelled")
+        book.end(job_id, worker, "cancelled", "cancelled")
     else:
         error = answer["error"]
-        book.end(job_id, "failed", str(error.get("problem", "failed")), error=error)
+        book.end(job_id, worker, "failed", str(error.get("problem", "failed")), error=error)
 
 
 __all__ = ["STAGES", "Notes", "PlanWork", "StoppedError", "finish", "principal_of"]

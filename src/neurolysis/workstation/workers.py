@@ -27,7 +27,7 @@ class Workers:
 
     def __init__(self, count: int, database_url: str | None, folder: Path) -> None:
         self._names = worker_names(count)
-        self._told = {"others": list(self._names), "database_url": database_url, "folder": str(folder)}
+        self._told = {"database_url": database_url, "folder": str(folder)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._starts: dict[str, list[float]] = {name: [] for name in self._names}
         self._ended = threading.Event()

@@ -16,6 +16,7 @@ from neurolysis.errors import ConflictError, ForbiddenError, NotFoundError, Outp
 from neurolysis.records.store import audit
 from neurolysis.records.store.blobs import Blobs
 from neurolysis.records.store.engine import database_url, default_folder, make_engine, snapshot, upgrade
+from neurolysis.records.store.lines import Lines
 from neurolysis.records.store.permissions import Action, Kind, require
 from neurolysis.records.store.tables import cases, clean, sealed, shares
 from neurolysis.records.store.values import Principal
@@ -124,6 +125,7 @@ class StoreBase:
         one_writer = engine.dialect.name == "sqlite"
         self.turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
         """SQLite has one writer, and who waits asks again and again: threads stand in line here instead."""
+        self.told = Lines(self._write_lines)
 
     @classmethod
     def open(cls, url: str | None = None, folder: Path | None = None, *, clock: Clock = utc_now) -> Self:
@@ -162,13 +164,19 @@ class StoreBase:
     ) -> Iterator[Work]:
         """One deed: everything in the block and its line in the trail are kept together, or nothing is.
 
-        A refusal is put into the trail as well, by itself.
+        A deed that only reads sees one moment of the database and blocks nobody; its line is on disk before
+        anybody gets to see what was read. A refusal is put into the trail as well, by itself.
         """
         work = Work(principal, what, deed, kind, action, self.clock(), case_id)
         try:
-            with self.turn, self.engine.begin() as work.connection:
-                yield work
-                audit.append(work.connection, [work.line("done")])
+            if deed == "read":
+                with snapshot(self.engine) as work.connection:
+                    yield work
+                self.told.add(work.line("done"))
+            else:
+                with self.turn, self.engine.begin() as work.connection:
+                    yield work
+                    audit.append(work.connection, [work.line("done")])
         except (NotFoundError, ForbiddenError) as error:
             self._refused(work, error)
             raise
@@ -181,8 +189,11 @@ class StoreBase:
 
     def _refused(self, work: Work, error: NotFoundError | ForbiddenError) -> None:
         work.detail = type(error).__name__
+        self.told.add(work.line("refused"))
+
+    def _write_lines(self, lines: list[dict[str, Any]]) -> None:
         with self.turn, self.engine.begin() as connection:
-            audit.append(connection, [work.line("refused")])
+            audit.append(connection, lines)
 
     def check_first(self, principal: Principal, what: str, kind: Kind, action: Action, case_id: str) -> None:
         """Refuse before anything slow is done; the deed itself looks again."""

@@ -53,11 +53,11 @@ class CaseMethods(StoreBase):
             day = self.today()
             where = [*_mine(p), *_words(query, self.engine.dialect.name), *_in_state(state, day.isoformat())]
             where.append(cases.c.trashed_at != "" if trashed else cases.c.trashed_at == "")
-            total = work.connection.execute(sa.select(sa.func.count()).select_from(cases).where(*where))
-            found = work.connection.execute(_page(where, offset, limit)).mappings().all()
+            total, ids = _found(work.connection, where, offset, limit)
+            found = work.connection.execute(_rows_of(ids)).mappings().all()
             work.detail = f"{len(found)} shown"
             rows = tuple(state_module.case_row(dict(row), row["name"] or "", day) for row in found)
-            return CasePage(total=total.scalar_one(), rows=rows)
+            return CasePage(total=total, rows=rows)
 
     def count_cases(self) -> int:
         """How many cases there are, those in the trash included; tells nothing of any of them."""
@@ -320,13 +320,22 @@ def _in_state(wanted: State | None, today: str) -> list[sa.ColumnElement[bool]]:
     return [cases.c.state == "delivered", due if wanted == state_module.DUE else sa.not_(due)]
 
 
-def _page(where: list[sa.ColumnElement[bool]], offset: int, limit: int) -> sa.Select[Any]:
-    joined = cases.outerjoin(patients, patients.c.patient_id == cases.c.patient_id)
-    return (
-        sa.select(cases, patients.c.name)
-        .select_from(joined)
+def _found(
+    connection: sa.Connection, where: list[sa.ColumnElement[bool]], offset: int, limit: int
+) -> tuple[int, list[str]]:
+    """(how many fit, ids of one page of them): what is skipped is never read beyond its index."""
+    total = connection.execute(sa.select(sa.func.count()).select_from(cases).where(*where)).scalar_one()
+    page = (
+        sa.select(cases.c.id)
         .where(*where)
         .order_by(cases.c.updated_at.desc(), cases.c.id)
         .offset(min(max(offset, 0), LARGEST))
         .limit(min(max(limit, 0), MOST_ROWS))
     )
+    return total, list(connection.execute(page).scalars()) if offset < total else []
+
+
+def _rows_of(ids: list[str]) -> sa.Select[Any]:
+    joined = cases.outerjoin(patients, patients.c.patient_id == cases.c.patient_id)
+    query = sa.select(cases, patients.c.name).select_from(joined).where(cases.c.id.in_(ids))
+    return query.order_by(cases.c.updated_at.desc(), cases.c.id)

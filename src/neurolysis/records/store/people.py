@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from neurolysis.errors import ConflictError, InputError, NotFoundError
 from neurolysis.quantity import parse
-from neurolysis.records.store import audit
 from neurolysis.records.store.base import Deed, StoreBase, Work, time_text
 from neurolysis.records.store.engine import snapshot
 from neurolysis.records.store.tables import clean, sessions, users
@@ -155,8 +154,7 @@ class PeopleMethods(StoreBase):
     def _tell(self, who: Principal, what: str, good: bool) -> None:
         """A line of its own in the trail."""
         work = Work(who, what, "execute", "session", "create", self.clock())
-        with self.turn, self.engine.begin() as connection:
-            audit.append(connection, [work.line("done" if good else "refused")])
+        self.told.add(work.line("done" if good else "refused"))
 
 
 def _require_name(name: str) -> None:

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from neurolysis.app.view_scene import image_view, image_voxels, label_voxels, scene_view
 from neurolysis.app.view_xray import tunnel_view, xray_png
-from neurolysis.workstation.depends import Heavy, Here, Records, Who
+from neurolysis.workstation.depends import Here, Kept, Records, Who
 from neurolysis.workstation.models import Angles, CaseId, XrayRequest
-from neurolysis.workstation.openapi import packed, raw
+from neurolysis.workstation.openapi import packed, plain_json, raw
 from neurolysis.workstation.openapi import router as make_router
 
 router = make_router("images")
@@ -20,10 +20,10 @@ Number = Annotated[int, Path(ge=0, le=1000)]
 
 
 @router.get("/api/cases/{case_id}/image", response_model=dict[str, Any])
-def image(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Any:
+def image(case_id: CaseId, who: Who, store: Records, kept: Kept) -> Any:
     """Shape, affine, window and label maps of the image."""
     with store.case_folder(who, case_id) as folder:
-        return heavy.run(image_view, folder)
+        return plain_json(kept.json(image_view, folder))
 
 
 @router.get(
@@ -31,10 +31,10 @@ def image(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Any:
     responses=raw("application/octet-stream", "16-bit little-endian voxels, x fastest, sent with gzip."),
     response_class=Response,
 )
-def voxels(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Response:
+def voxels(case_id: CaseId, who: Who, store: Records, kept: Kept) -> Response:
     """The image's voxels."""
     with store.case_folder(who, case_id) as folder:
-        return packed(heavy.run(image_voxels, folder))
+        return packed(kept.of(image_voxels, folder))
 
 
 @router.get(
@@ -42,17 +42,17 @@ def voxels(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Response:
     responses=raw("application/octet-stream", "8 or 16-bit labels, x fastest, sent with gzip."),
     response_class=Response,
 )
-def labels(case_id: CaseId, number: Number, who: Who, store: Records, heavy: Heavy) -> Response:
+def labels(case_id: CaseId, number: Number, who: Who, store: Records, kept: Kept) -> Response:
     """The voxels of one label map."""
     with store.case_folder(who, case_id) as folder:
-        return packed(heavy.run(label_voxels, folder, number))
+        return packed(kept.of(label_voxels, folder, number))
 
 
 @router.get("/api/cases/{case_id}/scene", response_model=dict[str, Any])
-def scene(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Any:
+def scene(case_id: CaseId, who: Who, store: Records, kept: Kept) -> Any:
     """Nerves, landmarks, structures, needles and missing landmarks."""
     with store.case_folder(who, case_id) as folder:
-        return heavy.run(scene_view, folder)
+        return plain_json(kept.json(scene_view, folder))
 
 
 @router.post(
@@ -60,19 +60,19 @@ def scene(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Any:
     responses=raw("image/png", "The simulated X-ray with needles and nerve."),
     response_class=Response,
 )
-def fluoroscopy(case_id: CaseId, body: XrayRequest, who: Who, store: Records, heavy: Heavy) -> Response:
+def fluoroscopy(case_id: CaseId, body: XrayRequest, who: Who, store: Records, kept: Kept) -> Response:
     """A simulated X-ray."""
     needles = None if body.placements is None else tuple(body.placements)
     with store.case_folder(who, case_id) as folder:
-        png, carm = heavy.run(xray_png, folder, body.lao_deg, body.cranial_deg, needles, body.columns)
+        png, carm = kept.of(xray_png, folder, body.lao_deg, body.cranial_deg, needles, body.columns)
     return Response(png, media_type="image/png", headers={"x-neurolysis-carm": json.dumps(carm)})
 
 
 @router.get("/api/cases/{case_id}/tunnel-view")
-def tunnel(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Angles:
+def tunnel(case_id: CaseId, who: Who, store: Records, kept: Kept) -> Angles:
     """The angles that look down the first needle."""
     with store.case_folder(who, case_id) as folder:
-        return Angles(**heavy.run(tunnel_view, folder))
+        return Angles(**kept.of(tunnel_view, folder))
 
 
 @router.get(

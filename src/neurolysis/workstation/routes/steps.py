@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from neurolysis.app.anesthetic import simulate_anesthetic
 from neurolysis.app.view_steps import decision_aid_view, patient_sheet, step_data, step_page
-from neurolysis.workstation.depends import Heavy, Records, Who
+from neurolysis.workstation.depends import Heavy, Kept, Records, Who
 from neurolysis.workstation.models import CaseId, CurveRequest
-from neurolysis.workstation.openapi import page
+from neurolysis.workstation.openapi import page, plain_json
 from neurolysis.workstation.openapi import router as make_router
 
 router = make_router("steps")
@@ -23,21 +23,21 @@ HTML: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/api/cases/{case_id}/evaluation", response_model=dict[str, Any], responses=HTML)
-def evaluation(case_id: CaseId, who: Who, store: Records, heavy: Heavy, format: Format = "json") -> Any:
+def evaluation(case_id: CaseId, who: Who, store: Records, kept: Kept, format: Format = "json") -> Any:
     """Causes, red flags, suitability, and what is missing."""
-    return _step("evaluation", case_id, who, store, heavy, format)
+    return _step("evaluation", case_id, who, store, kept, format)
 
 
 @router.get("/api/cases/{case_id}/localization", response_model=dict[str, Any])
-def localization(case_id: CaseId, who: Who, store: Records, heavy: Heavy) -> Any:
+def localization(case_id: CaseId, who: Who, store: Records, kept: Kept) -> Any:
     """The target and needle paths to it."""
-    return _step("localization", case_id, who, store, heavy, "json")
+    return _step("localization", case_id, who, store, kept, "json")
 
 
 @router.get("/api/cases/{case_id}/anesthesia", response_model=dict[str, Any], responses=HTML)
-def anesthesia(case_id: CaseId, who: Who, store: Records, heavy: Heavy, format: Format = "json") -> Any:
+def anesthesia(case_id: CaseId, who: Who, store: Records, kept: Kept, format: Format = "json") -> Any:
     """Doses, caps, plasma, block and room cards."""
-    return _step("anesthesia", case_id, who, store, heavy, format)
+    return _step("anesthesia", case_id, who, store, kept, format)
 
 
 @router.get("/api/cases/{case_id}/aftercare", response_model=dict[str, Any], responses=HTML)
@@ -45,19 +45,19 @@ def aftercare(
     case_id: CaseId,
     who: Who,
     store: Records,
-    heavy: Heavy,
+    kept: Kept,
     format: Format = "json",
     language: Language = "en",
 ) -> Any:
     """Recovery, what to watch, follow-up, course, repeat."""
-    return _step("aftercare", case_id, who, store, heavy, format, language=language)
+    return _step("aftercare", case_id, who, store, kept, format, language=language)
 
 
 @router.get("/api/cases/{case_id}/aftercare/patient-sheet", responses=HTML, response_class=Response)
-def sheet(case_id: CaseId, who: Who, store: Records, heavy: Heavy, language: Language = "en") -> Response:
+def sheet(case_id: CaseId, who: Who, store: Records, kept: Kept, language: Language = "en") -> Response:
     """The patient's sheet for going home, as a page."""
     with store.case_folder(who, case_id) as folder:
-        return page(heavy.run(patient_sheet, folder, language))
+        return page(kept.of(patient_sheet, folder, language))
 
 
 @router.get("/api/cases/{case_id}/decision-aid", response_model=dict[str, Any], responses=HTML)
@@ -65,13 +65,13 @@ def decision_aid(
     case_id: CaseId,
     who: Who,
     store: Records,
-    heavy: Heavy,
+    kept: Kept,
     format: Format = "json",
     language: Language = "en",
 ) -> Any:
     """The decision aid for the patient."""
     with store.case_folder(who, case_id) as folder:
-        data, html = heavy.run(decision_aid_view, folder, language, None)
+        data, html = kept.of(decision_aid_view, folder, language, None)
     return page(html) if format == "html" else data
 
 
@@ -84,9 +84,9 @@ def anesthetic_curve(case_id: CaseId, body: CurveRequest, who: Who, store: Recor
 
 
 def _step(
-    step: str, case_id: str, who: Who, store: Records, heavy: Heavy, format: str, **choices: Any
-) -> Any:
+    step: str, case_id: str, who: Who, store: Records, kept: Kept, format: str, **choices: Any
+) -> Response:
     with store.case_folder(who, case_id) as folder:
         if format == "html":
-            return page(heavy.run(step_page, step, folder, **choices))
-        return heavy.run(step_data, step, folder, **choices)
+            return page(kept.of(step_page, folder, step, **choices))
+        return plain_json(kept.json(step_data, folder, step, **choices))
