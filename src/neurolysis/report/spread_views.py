@@ -21,8 +21,9 @@ from neurolysis.report.plane import Plane, View, read_mask
 ARRIVAL = "arrival_min"
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Parts of all tissue that is ever reached, for which a moment is drawn."""
-STEPS = 120
+STEPS = 140
 """Samples across a picture, and along the line of sight."""
+SMOOTH_STEPS = 1.0
 ROOM_MM = 5.0
 GAP = 8.0
 HEAD = 16.0
@@ -139,12 +140,12 @@ class _Solids:
             right[..., None] * plane.right + up[..., None] * plane.up + depth[..., None] * plane.normal
         )
         early = -np.log(np.clip(Sampler.at(result.exposure, points).values(ARRIVAL), 1e-2, 1e2))
-        self.early = np.where(np.isfinite(early), early, -np.log(1e2))
+        self.early = _smooth(np.where(np.isfinite(early), early, -np.log(1e2)))
         members = np.array(["bone" in name for name in result.scene.tissues.names])
         bone = (
             read_mask(result.scene.tissues.volume, members, points) if members.any() else 0 * self.early
         )
-        self.bone = surface(bone - 0.5)
+        self.bone = surface(_smooth(bone - 0.5))
 
     def picture(self, minutes: float) -> NDArray[np.uint8]:
         """(STEPS, STEPS, 3) colours: the agent's front at a moment, and bone."""
@@ -158,6 +159,14 @@ class _Solids:
         before = seen & bony & (np.nan_to_num(self.bone, nan=np.inf) < np.nan_to_num(agent, nan=np.inf))
         colours[before] = (BONE_OVER * bone_colour + (1 - BONE_OVER) * agent_colour)[before]
         return np.clip(colours, 0, 255).round().astype(np.uint8)
+
+
+def _smooth(values: FloatArray) -> FloatArray:
+    """Less of the steps between cells, which would be drawn as facets."""
+    from scipy.ndimage import gaussian_filter
+
+    smooth: FloatArray = gaussian_filter(values.astype(np.float32), SMOOTH_STEPS)
+    return smooth
 
 
 def surface(values: FloatArray) -> FloatArray:
