@@ -19,6 +19,26 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
+LONGEST = (
+    "test_page_browser", "test_server_jobs", "test_server_kills", "test_cli", "test_verification",
+    "test_freezing", "test_bench_case", "test_laser", "test_infusion", "test_store_exchange", "test_cryo",
+    "test_celiac", "test_agents", "test_demo_plan", "test_registration_2d3d", "test_fhir_round_trip",
+)  # fmt: skip
+"""Files that take longest, begun first: else one worker ends alone with a long one."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files go to the workers in the order of collection, not by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others as they were."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL of this test run, from the Debian package; skipped where that is not installed."""

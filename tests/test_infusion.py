@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurolysis.errors import InputError
+from neurolysis.physics import transport
 from neurolysis.physics.backend import load_jax
 from neurolysis.physics.flow import SCALE, flow_arrays, solve_flow
 from neurolysis.physics.grid import Axis, TensorGrid
@@ -310,18 +311,27 @@ def test_an_injection_fills_a_ball_of_its_volume_over_the_porosity() -> None:
     assert fine[0.1] - fine[0.9] < 0.7 * (coarse[0.1] - coarse[0.9])
 
 
-def test_the_threads_do_not_change_the_result() -> None:
-    """One thread and all of them give the same bits."""
+@pytest.mark.parametrize("worth", [1, 10**9])
+def test_the_threads_do_not_change_the_result(worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads and a single one give the same bits; a small grid takes one by itself."""
     from numba import get_num_threads, set_num_threads
 
     grid = cube(20, 30.0)
     problem = Infusion(grid, medium(grid), PLAIN, (source_at((10, 10, 10), 0.5),), 90.0)
-    threads = get_num_threads()
-    many = run_infusion(problem).part
-    set_num_threads(1)
-    one = run_infusion(problem).part
+    threads, used = get_num_threads(), []
+    apply_moves = transport.upstream.apply_moves
+
+    def noted(*given: object) -> None:
+        used.append(get_num_threads())
+        apply_moves(*given)
+
+    plain = run_infusion(problem).part
+    monkeypatch.setattr(transport, "CELLS_A_THREAD", worth)
+    monkeypatch.setattr(transport.upstream, "apply_moves", noted)
+    assert np.array_equal(plain, run_infusion(problem).part)
+    assert set(used) == {threads if worth == 1 else 1}
+    assert get_num_threads() == threads, "what the caller had set is set again"
     set_num_threads(threads)
-    assert np.array_equal(one, many)
 
 
 def test_everything_injected_is_accounted_for() -> None:

@@ -263,6 +263,9 @@ def _day(item: Agent, cap: Cap, own: Sequence[GivenInjection]) -> CapCheck:
     last = max(i.minutes for i in own)
     given = sum(i.mg for i in own if i.minutes > last - DAY_MIN)
     limit = cap.per_day_mg or 0.0
+    # All doses of the list already count together against the single maximum, however far apart they are:
+    # the interval is said, and asks for nothing more.
+    interval = "" if cap.repeat_h is None else f"; label: not repeated within {cap.repeat_h:g} h"
     return CapCheck(
         agent=item.id,
         who=cap.who,
@@ -270,7 +273,7 @@ def _day(item: Agent, cap: Cap, own: Sequence[GivenInjection]) -> CapCheck:
         reduced_mg=limit,
         given_mg=given,
         share=given / limit,
-        text=f"{limit:g} mg in 24 h",
+        text=f"{limit:g} mg in 24 h{interval}",
         sources=cap.readings,
     )
 

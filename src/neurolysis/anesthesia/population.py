@@ -118,13 +118,12 @@ def population(*, weight_kg: float | None = None, patients: int = 4096, seed: in
     )
 
 
-def levels(doses: Sequence[Dose], people: Patients, *, clearance_factor: float = 1.0) -> Levels:
+def levels(doses: Sequence[Dose], people: Patients) -> Levels:
     """Plasma levels of one agent after one or several doses of it; the doses add up in time.
 
     Args:
         doses: of one agent; times may be negative (earlier doses).
         people: who receives them.
-        clearance_factor: a known change of clearance, for instance 0.4 in end-stage liver disease.
 
     Raises:
         InputError: no dose, several agents, or an agent or site without kinetics.
@@ -135,7 +134,7 @@ def levels(doses: Sequence[Dose], people: Patients, *, clearance_factor: float =
     name = names.pop()
     for dose in doses:
         require_kinetics(name, dose.site)
-    body = typical_body(name, people.volume, people.clearance * clearance_factor)
+    body = typical_body(name, people.volume, people.clearance)
     parts = [exponentials(dose.mg, body, entry(dose, people)) for dose in doses]
     starts = np.array([dose.minutes for dose in doses])
     time = _times(starts)

@@ -23,6 +23,7 @@ from neurolysis.report.operated import distance_table
 from neurolysis.report.overview import overview_figures
 from neurolysis.report.pdf import typeset
 from neurolysis.report.slices import slice_figures
+from neurolysis.report.spread_views import spread_figure
 from neurolysis.report.strip import strip_figure
 from neurolysis.report.target_pages import target_section
 
@@ -164,6 +165,7 @@ def _place(result: PlanResult) -> Section:
 def _lesion(result: PlanResult, slices: tuple[Figure, ...], citations: Citations) -> Section:
     blocks = _blocks(
         FigureRow((*slices, legend(result))),
+        spread_figure(result),
         tables.quadrant_table(result, citations),
         tables.lesion_table(result.exposure, citations),
         tables.model_error_table(result.exposure, citations),
