@@ -102,7 +102,8 @@ def _check_numbers(options: Mapping[str, Any]) -> None:
     """InputError where a single number is out of its range; threads may not outnumber those there are."""
     from numba import config
 
-    most = {"threads": (0, int(config.NUMBA_NUM_THREADS))}
+    numba: Any = config
+    most = {"threads": (0, int(numba.NUMBA_NUM_THREADS))}
     for name, (low, high) in {**NUMBERS, **most}.items():
         if not low <= float(options[name]) <= high:
             allowed = f"{low:g} to {high:g}"
