@@ -264,6 +264,11 @@ reflectance and transmittance.
 """
 
 
+def noise_scale(found, item):
+    """What takes a row's noise to the photons of the others: it falls with their square root."""
+    return (found["jax_photons"] / found["photons"]) ** 0.5 if item is found.get("jax") else 1.0
+
+
 def page(found):
     """The figures as a page."""
     rows = [(f"ours, {n} thread{'s' if n != '1' else ''}", item) for n, item in found["ours"].items()]
@@ -275,7 +280,7 @@ def page(found):
             rows.append((name, found[key]))
     body = "\n".join(
         f"| {name} | {statistics.median(item['photons_per_ms']):.0f} | {item['absorbed']:.5f} | "
-        + (f"{100 * item['noise']:.2f} % |" if item["noise"] else "- |")
+        + (f"{100 * item['noise'] * noise_scale(found, item):.2f} % |" if item["noise"] else "- |")
         for name, item in rows
     )
     said = found.get("peer", {})
@@ -301,7 +306,7 @@ The problem is `cube60` of MCX: {found["photons"]:,} photons, 5 ns, no roulette.
 {body}
 
 Noise is the standard deviation of one voxel's fluence over {found["rounds"]} runs, averaged over a 10 mm cube 10 mm
-under the beam. Ours makes {one["collisions_per_photon"]:.0f} tentative collisions a photon and looks for no voxel
+under the beam; that of JAX is scaled to the photons of the others. Ours makes {one["collisions_per_photon"]:.0f} tentative collisions a photon and looks for no voxel
 faces, so light is tallied where it collides and not along its way. Per millisecond of processor time,
 whatever else the machine does, one thread of ours traces {statistics.median(one["photons_per_cpu_ms"]):.0f}
 photons.

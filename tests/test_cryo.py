@@ -139,6 +139,7 @@ def test_perfusion_stops_the_ice():
         ({}, ["freezing_low_c=4"], InputError, "freezing_low_c must lie below"),
         ({}, ["latent_j_per_m3=-1"], InputError, "greater than or equal to 0"),
         ({"wind": 1}, [], UnknownNameError, "probe-mm"),
+        ({"finest-mm": -1.0}, [], InputError, "--finest-mm"),
     ],
 )
 def test_bad_input_of_the_command(options, settings, error, says):

@@ -370,3 +370,20 @@ def test_the_bench_has_no_property_to_set():
 
     with pytest.raises(UnknownNameError, match="no property"):
         simulate("light", options(), ["x=1"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["seed=-1", "threads=-3", "threads=9999", "n-above=0.5", "n-below=nan", "photons=0", "roulette-below=5"],
+)
+def test_a_single_number_out_of_range_names_its_option(name, capsys):
+    option = name.split("=")[0]
+    found = run(["simulate", "light", *[f"--{k}={v}" for k, v in options().items()], f"--{name}", "--json"])
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (found, told["where"]) == (2, f"--{option}")
+    assert " to " in told["allowed"]
+
+
+def test_a_seed_below_zero_is_refused():
+    with pytest.raises(InputError, match="seed"):
+        Play(10, -1)

@@ -32,6 +32,7 @@ from neurolysis.planning.prognosis import prognose
 from neurolysis.planning.result import PlanResult
 from neurolysis.planning.simulate import simulate_plan
 from neurolysis.report.build import make_document
+from neurolysis.report.first_page import where
 from neurolysis.report.html import page
 from neurolysis.scene import Scene
 
@@ -150,6 +151,11 @@ def test_its_anaesthesia_is_the_operations_and_asks_for_no_needle_path() -> None
     silent = case.replace(treatment=case.treatment.replace(protocol=protocol))
     told = prepare_case(silent, case.evaluated, scene=scene)
     assert [need for need in told.needs if "treatment.protocol.anaesthesia" in need]
+
+
+def test_a_nerve_of_no_level_is_shown_without_empty_rows_of_level_and_joint() -> None:
+    _, _, _, result = real()
+    assert [label for label, _ in where(result).rows] == ["Nerve", "Side"]
 
 
 def test_freeing_too_little_is_said() -> None:

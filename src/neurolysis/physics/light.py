@@ -160,6 +160,8 @@ class Play:
     def __post_init__(self) -> None:
         if not 1 <= self.photons <= 10**11:
             raise InputError("number of photons", found=self.photons, allowed="1 to 1e11")
+        if not 0 <= self.seed < 2**63:
+            raise InputError("seed", found=self.seed, allowed="0 to 2^63 - 1")
         if not self.zone_paths > 0:
             raise InputError("width of the zones", found=self.zone_paths, allowed="above 0, or infinite")
         if not 0 < self.chance < 1 or not 0 <= self.least < 1:

@@ -25,7 +25,10 @@ from neurolysis.errors import InputError, SolverError
 
 PACKAGES = ("pmcx", "pmcxcl")
 """Tried in this order: CUDA, then OpenCL."""
-ADVICE = "pip install 'neurolysis[light-peer]' (pmcxcl needs an OpenCL driver; pmcx an NVIDIA GPU)"
+ADVICE = (
+    "pip install 'neurolysis[light-peer]' (pmcxcl, needs an OpenCL driver), "
+    "or pip install pmcx (needs an NVIDIA GPU)"
+)
 FINEST_CM = Fraction(1, 10**6)
 LEAST_SLICES, MOST_SLICES = 8, 2000
 ACROSS = 8

@@ -144,21 +144,26 @@ def _fluid(plan: Plan) -> str:
 
 def where(result: PlanResult) -> Facts:
     """Nerve, level crossed, joint, and the needle's place."""
-    target, entry = result.plan.target, catalogue_entry(result)
-    at = f" at the {entry.place}" if entry else ""
-    rows = [
-        ("Nerve", nerve_title(result)),
-        ("Side", target.side),
-        ("Crosses", f"{target.bony_level or 'no level'}{at}"),
-        ("Joint treated", target.joint or "none"),
-        ("Level counted", (result.case.target and result.case.target.level_counted) or "no"),
-    ]
+    rows = [("Nerve", nerve_title(result)), ("Side", result.plan.target.side), *_level(result)]
     several = len(result.plan.placements) > 1
     for k, placement in enumerate(result.plan.placements, start=1):
         suffix = f" {k}" if several else ""
         rows.append((f"Tip{suffix}", text.place(placement.tip_mm)))
         rows.append((f"Course{suffix}", text.course(placement.direction_to_hub)))
     return Facts("Where", tuple(rows))
+
+
+def _level(result: PlanResult) -> list[tuple[str, str]]:
+    """Level, joint and how the level was counted; nothing for a nerve that belongs to no level."""
+    target, entry = result.plan.target, catalogue_entry(result)
+    if entry is None and target.bony_level is None and target.joint is None:
+        return []
+    at = f" at the {entry.place}" if entry else ""
+    return [
+        ("Crosses", f"{target.bony_level or 'no level'}{at}"),
+        ("Joint treated", target.joint or "none"),
+        ("Level counted", (result.case.target and result.case.target.level_counted) or "no"),
+    ]
 
 
 def coverage_headline(result: PlanResult) -> Headline:

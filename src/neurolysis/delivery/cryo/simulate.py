@@ -20,6 +20,7 @@ from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.freezing import freezing_body
 from neurolysis.evidence.instruments import instrument
 from neurolysis.evidence.tissues import tissue_properties
+from neurolysis.plan import Numerics
 from neurolysis.quantity import Value, parse
 
 OPTIONS = (
@@ -139,7 +140,7 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
     """Run the command and return plain data; ``axisymmetric`` among the options takes the (r, z) path."""
     case = bench_case(options, changes)
     finest = float(options.get("finest-mm") or 0.0)
-    numerics = NUMERICS.replace(finest_mm=finest) if finest else NUMERICS
+    numerics = parse(Numerics, {**NUMERICS.model_dump(), "finest_mm": finest or None}, "simulate")
     result, grid = run_case(
         case, axisymmetric=bool(options.get("axisymmetric")), numerics=numerics, progress=progress
     )

@@ -92,6 +92,24 @@ def _check(columns: Mapping[str, list[float]]) -> None:
         raise InputError("only the last layer may be a half space", where="--thickness-cm")
 
 
+NUMBERS: Mapping[str, tuple[float, float]] = {
+    "n-above": (1.0, 4.0), "n-below": (1.0, 4.0), "photons": (1, 1e11), "seed": (0, 2**63 - 1),
+    "roulette-below": (0.0, 0.999),
+}  # fmt: skip
+
+
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    """InputError where a single number is out of its range; threads may not outnumber those there are."""
+    from numba import config
+
+    numba: Any = config
+    most = {"threads": (0, int(numba.NUMBA_NUM_THREADS))}
+    for name, (low, high) in {**NUMBERS, **most}.items():
+        if not low <= float(options[name]) <= high:
+            allowed = f"{low:g} to {high:g}"
+            raise InputError("out of range", where=f"--{name}", found=options[name], allowed=allowed)
+
+
 def slab(layers: list[dict[str, float]], above: float, below: float) -> LightBox:
     """A box without sides whose z cells are the layers; a half space has what lies below equal to itself."""
     from neurolysis.physics.light import LightBox, Medium
@@ -118,6 +136,7 @@ def simulate(options: Mapping[str, Any], changes: Mapping[str, str], progress: P
             "no property to set", where="--set", found=sorted(changes), allowed=LAYER_OPTIONS
         )
     layers = layers_of(options)
+    _check_numbers(options)
     above = float(options["n-above"])
     if options["engine"] == "mcx":
         return by_mcx(layers, above, options, progress)
