@@ -236,7 +236,7 @@ function Trace({ record, time }: { record: PlanRecord; time: number | null }) {
   if (!shown.length) return null;
   return (
     <Panel title="How it ran">
-      <div class="columns">
+      <div class="charts">
         {shown.map((one) => (
           <div key={one.title}>
             <h3>{one.title}</h3>
