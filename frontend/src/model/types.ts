@@ -205,6 +205,7 @@ export interface TechniqueInfo {
   title: string;
   protocol_schema: Schema;
   charts: { title: string; unit: string; series: [string, string][] }[];
+  line_charts: { title: string; unit: string; series: [string, string][]; levels: [number, string][] }[];
   places_instrument: boolean;
   /** Which listed instruments fit, and the protocol's field with the length of the end that acts. */
   instrument: { kinds: string[]; end_field: string; key: string } | null;

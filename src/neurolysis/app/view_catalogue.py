@@ -83,6 +83,15 @@ def _techniques() -> list[dict[str, Any]]:
                 {"title": chart.title, "unit": chart.unit, "series": [list(pair) for pair in chart.series]}
                 for chart in item.charts
             ],
+            "line_charts": [
+                {
+                    "title": chart.title,
+                    "unit": chart.unit,
+                    "series": [list(pair) for pair in chart.series],
+                    "levels": [list(level) for level in chart.levels()],
+                }
+                for chart in item.line_charts
+            ],
         }
         for item in techniques().values()
     ]
