@@ -303,6 +303,8 @@ export interface Catalogue {
   conditions: (Choice & { targets?: string[]; group?: string })[];
   targets: Choice[];
   nerves: (Choice & { bony_level?: string | null; joints?: string[]; level?: string | null; has_rule?: boolean })[];
+  /** Targets that a rule finds from landmarks or labels. */
+  findable: string[];
   findings: FindingName[];
   demos: { name: string; title: string }[];
   views: Record<string, { lao_deg: number; cranial_deg: number }>;

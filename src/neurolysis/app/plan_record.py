@@ -61,7 +61,7 @@ class Trace(Value):
 
 
 class LineTrace(Value):
-    """What was found along one nerve: one value a station, ``arc_mm`` from the first point it is drawn with."""
+    """What was found along one nerve: one value a station, ``arc_mm`` from its first point."""
 
     nerve: str
     arc_mm: tuple[float, ...]
