@@ -221,7 +221,7 @@ class Procedure(Value):
 class Consent(Value):
     """The patient's consent; ``document`` names the paper or file, which is kept elsewhere.
 
-    ``signed_on`` is the day it was signed or refused; ``language`` that of the talk (a code: ``en``, ``de-CH``).
+    ``signed_on`` is the day it was signed or refused; ``language`` that of the talk (``en``, ``de-CH``).
     """
 
     schema_version: Literal[1] = 1

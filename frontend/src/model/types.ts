@@ -205,6 +205,7 @@ export interface TechniqueInfo {
   title: string;
   protocol_schema: Schema;
   charts: { title: string; unit: string; series: [string, string][] }[];
+  line_charts: { title: string; unit: string; series: [string, string][]; levels: [number, string][] }[];
   places_instrument: boolean;
   /** Which listed instruments fit, and the protocol's field with the length of the end that acts. */
   instrument: { kinds: string[]; end_field: string; key: string } | null;
@@ -302,6 +303,8 @@ export interface Catalogue {
   conditions: (Choice & { targets?: string[]; group?: string })[];
   targets: Choice[];
   nerves: (Choice & { bony_level?: string | null; joints?: string[]; level?: string | null; has_rule?: boolean })[];
+  /** Targets that a rule finds from landmarks or labels. */
+  findable: string[];
   findings: FindingName[];
   demos: { name: string; title: string }[];
   views: Record<string, { lao_deg: number; cranial_deg: number }>;

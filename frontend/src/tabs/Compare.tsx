@@ -1,9 +1,16 @@
-// Two plans side by side: what differs in the setting, and what came of it.
-import { useState } from "preact/hooks";
+// Two plans side by side: their lesions in one place, what differs in the setting, and what came of it.
+import { useMemo, useState } from "preact/hooks";
 import { casePath } from "../model/api.ts";
 import type { PlanRow } from "../model/types.ts";
 import { capital, figure, moment, percent } from "../model/words.ts";
+import { useWorld } from "../pages/context.ts";
 import { Panel, SelectField, useData, waiting } from "../parts/ui.tsx";
+import { add, scale } from "../viewer/geometry.ts";
+import { Plane } from "../viewer/Planes.tsx";
+import type { PlaneName } from "../viewer/scene.ts";
+import { SHAFT_MM, type ViewerState } from "../viewer/state.ts";
+import { endOf } from "./Instrument.tsx";
+import { usePlanLesion } from "./PlanLesion.tsx";
 import { isLowerBound, type PlanRecord } from "./PlanResults.tsx";
 
 interface Comparison {
@@ -12,7 +19,7 @@ interface Comparison {
   settings: { label: string; a: string | null; b: string | null; same: boolean }[];
 }
 
-export function Compare(props: { caseId: string; plans: PlanRow[] }) {
+export function Compare(props: { caseId: string; plans: PlanRow[]; viewer: ViewerState }) {
   const numbers = props.plans.map((one) => one.number);
   const [a, setA] = useState(numbers.at(-2) ?? 1);
   const [b, setB] = useState(numbers.at(-1) ?? 1);
@@ -28,10 +35,39 @@ export function Compare(props: { caseId: string; plans: PlanRow[] }) {
             <SelectField label="Second" value={String(b)} options={options} onChange={(value) => setB(Number(value))} />
           </div>
           {waiting(data, "both plans")}
+          {data.value && props.viewer.volume && <Pictures caseId={props.caseId} viewer={props.viewer} sides={[[a, data.value.a], [b, data.value.b]]} />}
           {data.value && <Table data={data.value} a={a} b={b} />}
         </div>
       )}
     </Panel>
+  );
+}
+
+const PLANE_NAMES: PlaneName[] = ["axial", "coronal", "sagittal"];
+
+/** One plane of both, through one point: moving in one moves the other. */
+function Pictures(props: { caseId: string; viewer: ViewerState; sides: [number, PlanRecord][] }) {
+  const [plane, setPlane] = useState<PlaneName>("axial");
+  return (
+    <div class="viewer">
+      <div class="controls"><label>Plane <select value={plane} onChange={(event) => setPlane(event.currentTarget.value as PlaneName)}>{PLANE_NAMES.map((name) => <option value={name} key={name}>{name}</option>)}</select></label></div>
+      <div class="planes two">{props.sides.map(([number, record], k) => <Picture key={`${k} ${number} ${plane}`} caseId={props.caseId} viewer={props.viewer} number={number} record={record} plane={plane} />)}</div>
+    </div>
+  );
+}
+
+function Picture(props: { caseId: string; viewer: ViewerState; number: number; record: PlanRecord; plane: PlaneName }) {
+  const { catalogue } = useWorld();
+  const shown = usePlanLesion(props.caseId, props.number);
+  const { plan } = props.record;
+  const needles = useMemo(() => plan.placements.map((one) => ({ tip: one.tip_mm, hub: add(one.tip_mm, scale(one.direction_to_hub, SHAFT_MM)) })), [plan]);
+  const technique = catalogue.techniques.find((one) => one.name === plan.protocol.technique);
+  const instrument = catalogue.instruments.find((one) => one.id === plan.placements[0]?.instrument.id);
+  return (
+    <div class="stack tight">
+      <Plane viewer={props.viewer} name={props.plane} lesion={shown.lesion} activeTip={endOf(technique, plan.protocol, instrument)} needles={needles} title={`Plan ${props.number}`} />
+      <p class="small">{shown.problem || (shown.lesion ? `Lesion: ${shown.lesion.field.lesionLabel}` : "This plan kept no lesion to draw.")}</p>
+    </div>
   );
 }
 

@@ -39,6 +39,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
   const plan = useData<PlanData>(number === null ? null : casePath(id, `plans/${number}`), work.stamp);
   const shown = usePlanLesion(id, number);
   const [arrival, setArrival] = useState<number | null>(null);
+  const seconds = arrival === null ? null : shown.arrival?.unit === "min" ? 60 * arrival : arrival;
   const moved = isMoved(store.mine.treatment?.placements ?? [], plan.value);
   const timed: Lesion | null = shown.arrival && arrival !== null ? { field: { ...shown.arrival.field, lesionLevel: -arrival, lesionLabel: `at ${arrival.toFixed(1)} ${shown.arrival.unit}` }, toLps: shown.arrival.toLps, preview: false } : null;
   const lesion = moved || !shown.lesion ? (viewer.previews[0] ?? null) : (timed ?? shown.lesion);
@@ -47,8 +48,8 @@ export function Deliver({ store, viewer, work }: TabProps) {
   return (
     <>
       <h1 class="hidden">Deliver</h1>
-      <div class="workbench">
-        <div class="stack">
+      <div class="workbench deliver">
+        <div class="stack view">
           <Viewer
             viewer={viewer}
             lesion={lesion}
@@ -57,9 +58,11 @@ export function Deliver({ store, viewer, work }: TabProps) {
             side={shown.lesion && !moved && <LesionPicker shown={shown} time={arrival} onTime={setArrival} />}
           />
           {moved && number !== null && <p class="notice warn" role="note"><strong>Preview</strong>The needle is not where plan {number} has it. What is drawn is one needle in one tissue: it says nothing about coverage or limits. Run the simulation for that.</p>}
-          {plan.value && <Citations.Provider value={plan.value.citations}><PlanResults caseId={id} data={plan.value} time={arrival} onPoint={(point) => viewer.change({ centre: point, middle: point })} /></Citations.Provider>}
         </div>
-        <div class="stack">
+        <div class="stack results">
+          {plan.value && <Citations.Provider value={plan.value.citations}><PlanResults caseId={id} data={plan.value} time={seconds} onPoint={(point) => viewer.change({ centre: point, middle: point })} /></Citations.Provider>}
+        </div>
+        <div class="stack side-panels">
           <Recipe store={store} work={work} viewer={viewer} />
           <Panel title="Plans" note="Each is kept as it was made. A change makes a new one.">
             {waiting(plans, "the plans")}
@@ -79,7 +82,7 @@ export function Deliver({ store, viewer, work }: TabProps) {
           {plan.value && <Exports caseId={id} data={plan.value} />}
         </div>
       </div>
-      {plans.value && plans.value.length > 1 && <Compare caseId={id} plans={plans.value} />}
+      {plans.value && plans.value.length > 1 && <Compare caseId={id} plans={plans.value} viewer={viewer} />}
     </>
   );
 }

@@ -47,7 +47,8 @@ export function FindingsPanel({ store, asked }: { store: CaseStore; asked: Asked
   const [query, setQuery] = useState("");
   const known = store.mine.findings ?? [];
   const names = catalogue.findings.filter((one) => !one.unit);
-  const groups = groupFindings(names, known.map((one) => one.name), asked);
+  // What is answered now stays in its place until it is saved: a row that moves under the hand is answered wrongly.
+  const groups = groupFindings(names, (store.loaded.case.findings ?? []).map((one) => one.name), asked);
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const fitting = words.length ? names.filter((one) => words.every((word) => `${one.title} ${one.question ?? ""}`.toLowerCase().includes(word))) : [];
   const edit = (label: string, change: (findings: Finding[]) => Finding[]) => store.edit(label, (one: Case) => { one.findings = change(one.findings ?? []); });

@@ -48,7 +48,7 @@ export function Localize({ store, viewer, work }: TabProps) {
   const [picking, setPicking] = useState<Landmark | null>(null);
   const [run, setRun] = useState(true);
   const target = store.loaded.case.target;
-  const ruled = catalogue.nerves.find((one) => one.id === target?.nerve)?.has_rule !== false;
+  const ruled = catalogue.findable.includes(target?.nerve ?? "");
   const data = useData<Localization>(target && ruled ? casePath(store.loaded.id, "localization") : null, `${store.loaded.version}/${work.stamp}`);
   const activeTip = activeTipOf(store, catalogue);
   const lesion = viewer.previews[0] ?? null;

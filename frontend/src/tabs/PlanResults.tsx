@@ -2,10 +2,10 @@
 import colours from "palette";
 import { useState } from "preact/hooks";
 import type { Notice, Point } from "../model/types.ts";
-import { capital, figure, percent, plain } from "../model/words.ts";
+import { capital, figure, percent, plain, significant } from "../model/words.ts";
 import { useWorld } from "../pages/context.ts";
 import { LineChart } from "../parts/chart.tsx";
-import { Source } from "../parts/source.tsx";
+import { Source, Sources } from "../parts/source.tsx";
 import { Notices, Panel, SelectField, Swatch, Tag } from "../parts/ui.tsx";
 import type { PlanData } from "./Deliver.tsx";
 
@@ -57,6 +57,9 @@ export interface PlanRecord {
   criteria: { id: string; label: string; field: string; threshold: number; unit: string; source: string }[];
   lesions: { criterion: string; width_mm: number; length_mm: number; volume_mm3: number; distal_extent_mm: number; reaches_boundary: boolean }[];
   injury: { nerves: NerveInjury[]; structures: Structure[]; notes: string[] };
+  answer: { label: string; answer: string; tone: "plain" | "good" | "warn" | "stop"; number: string; number_note: string; details: string[] } | null;
+  tables: { title: string; columns: string[]; rows: (string | number | null)[][]; note: string; sources: string[] }[];
+  along?: { nerve: string; arc_mm: number[]; points_mm: Point[]; series: Record<string, (number | null)[]>; units: Record<string, string>; stretches_mm: Record<string, [number, number][]> }[];
   trace: { time_s: number[]; series: Record<string, (number | null)[]>; units: Record<string, string> };
   assumptions: { where: string; number: { value: number | null; unit: string; source: string } }[];
   timing_s: Record<string, number>;
@@ -83,7 +86,7 @@ export function PlanResults(props: { caseId: string; data: PlanData; time: numbe
         <div class="stack">
           {status.recheck.length > 0 && <div class="notice warn"><strong>Recheck</strong>{status.recheck.join("; ")}.</div>}
           <div class="headlines">
-            {target && <Covered nerve={target} />}
+            {record.answer ? <Answered answer={record.answer} /> : target && <Covered nerve={target} />}
             {nearest && (
               <div class={`headline ${verdictOf(nearest) === "ok" ? "good" : verdictOf(nearest) === "stop" ? "stop" : "warn"}`}>
                 <span class="small muted">Nearest danger</span>
@@ -97,9 +100,11 @@ export function PlanResults(props: { caseId: string; data: PlanData; time: numbe
         </div>
       </Panel>
       {target && <NerveStrip nerves={record.injury.nerves} criteria={record.criteria} onPoint={props.onPoint} />}
-      <Limits structures={record.injury.structures} />
+      <Along record={record} onPoint={props.onPoint} />
+      {record.tables.map((one) => <ResultTable table={one} key={one.title} />)}
+      {record.injury.structures.length > 0 && <Limits structures={record.injury.structures} />}
       <Trace record={record} time={props.time} />
-      <Panel title="Size of the lesion">
+      {record.lesions.length > 0 && <Panel title="Size of the lesion">
         <div class="scroll"><table>
           <caption class="hidden">Size of the lesion by criterion</caption>
           <thead><tr><th>Criterion</th><th class="number">Width, mm</th><th class="number">Length, mm</th><th class="number">Volume, mm³</th><th class="number">Beyond the tip, mm</th></tr></thead>
@@ -107,7 +112,7 @@ export function PlanResults(props: { caseId: string; data: PlanData; time: numbe
             <tr key={one.criterion}><td>{record.criteria.find((other) => other.id === one.criterion)?.label ?? one.criterion}</td><td class="number">{one.reaches_boundary ? "≥ " : ""}{figure(one.width_mm)}</td><td class="number">{figure(one.length_mm)}</td><td class="number">{figure(one.volume_mm3, 0)}</td><td class="number">{figure(one.distal_extent_mm)}</td></tr>
           ))}</tbody>
         </table></div>
-      </Panel>
+      </Panel>}
       <Panel title="Everything that was noticed">
         <Notices notices={record.notices} empty="Nothing." />
         {record.assumptions.length > 0 && <details><summary>Numbers no source supports ({record.assumptions.length})</summary><ul class="lines">{record.assumptions.map((one, k) => <li key={k}>{one.where}: {one.number.value ?? "–"} {one.number.unit}. <span class="muted"><Source text={one.number.source} /></span></li>)}</ul></details>}
@@ -236,11 +241,64 @@ function Trace({ record, time }: { record: PlanRecord; time: number | null }) {
   if (!shown.length) return null;
   return (
     <Panel title="How it ran">
-      <div class="columns">
+      <div class="charts">
         {shown.map((one) => (
           <div key={one.title}>
             <h3>{one.title}</h3>
             <LineChart title={one.title} xLabel="seconds" yLabel={one.unit} width={400} height={200} marker={time} series={one.series.map(([name, label]) => ({ label, x: record.trace.time_s, y: record.trace.series[name] ?? [] }))} />
+          </div>
+        ))}
+      </div>
+    </Panel>
+  );
+}
+
+/** The delivery's own answer, where a covered length is not the question. */
+function Answered({ answer }: { answer: NonNullable<PlanRecord["answer"]> }) {
+  return (
+    <div class={`headline ${answer.tone === "plain" ? "" : answer.tone}`}>
+      <span class="small muted">{answer.label}</span>
+      <span class="big">{answer.answer}</span>
+      {answer.number && <span><strong>{answer.number}</strong> {answer.number_note}</span>}
+      {answer.details.map((one) => <span class="small muted" key={one}>{one}</span>)}
+    </div>
+  );
+}
+
+function ResultTable({ table }: { table: PlanRecord["tables"][number] }) {
+  const numeric = table.columns.map((one) => one.startsWith(">"));
+  return (
+    <Panel title={table.title} note={table.note}>
+      <div class="scroll"><table>
+        <caption class="hidden">{table.title}</caption>
+        <thead><tr>{table.columns.map((one, k) => <th class={numeric[k] ? "number" : ""} key={one}>{one.replace(/^>/, "")}</th>)}</tr></thead>
+        <tbody>{table.rows.map((row, r) => <tr key={r}>{row.map((cell, k) => <td class={numeric[k] ? "number" : ""} key={k}>{cell === null ? "–" : typeof cell === "number" ? significant(cell) : cell}</td>)}</tr>)}</tbody>
+      </table></div>
+      {table.sources.length > 0 && <Sources ids={table.sources} />}
+    </Panel>
+  );
+}
+
+/** Fields along the nerve that is operated on; pressing shows that place in the slices. */
+function Along({ record, onPoint }: { record: PlanRecord; onPoint: (point: Point) => void }) {
+  const { catalogue } = useWorld();
+  const line = record.along?.[0];
+  const charts = catalogue.techniques.find((one) => one.name === record.plan.protocol.technique)?.line_charts ?? [];
+  if (!line) return null;
+  const shown = charts.map((one) => ({ ...one, series: one.series.filter(([name]) => line.series[name]?.some((value) => Math.abs(value ?? 0) > 1e-9)) })).filter((one) => one.series.length);
+  if (!shown.length) return null;
+  const pick = (along: number) => {
+    const best = line.arc_mm.reduce((found, arc, k) => (Math.abs(arc - along) < Math.abs(line.arc_mm[found]! - along) ? k : found), 0);
+    if (line.points_mm[best]) onPoint(line.points_mm[best]);
+  };
+  const stretches = Object.entries(line.stretches_mm).map(([name, list]) => `${plain(name)} ${list.map(([low, high]) => `${figure(low, 0)} to ${figure(high, 0)} mm`).join(", ")}`);
+  return (
+    <Panel title={`Along ${line.nerve}`} note={`Press in a chart to see that place in the slices. ${capital(stretches.join("; "))}.`}>
+      <div class="charts">
+        {shown.map((one) => (
+          <div key={one.title}>
+            <h3>{one.title}</h3>
+            <LineChart title={one.title} xLabel="mm along the nerve" yLabel={one.unit} width={400} height={200} onPick={pick} rules={one.levels.map(([value, label]) => ({ value, label }))} series={one.series.map(([name, label]) => ({ label, x: line.arc_mm, y: line.series[name] ?? [] }))} />
           </div>
         ))}
       </div>

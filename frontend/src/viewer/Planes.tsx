@@ -4,7 +4,7 @@ import type { Point } from "../model/types.ts";
 import { figure } from "../model/words.ts";
 import { add, scale } from "./geometry.ts";
 import { HANDLE_PX, Painter, Projection, type Look, type Shown } from "./painter.ts";
-import { PLANES, type PlaneName } from "./scene.ts";
+import { PLANES, type Needle, type PlaneName } from "./scene.ts";
 import { moved, type Lesion, type ViewerState } from "./state.ts";
 import { measured } from "./timing.ts";
 
@@ -13,6 +13,10 @@ export interface PlaneProps {
   name: PlaneName;
   lesion: Lesion | null;
   activeTip: number;
+  /** Those of the case where not given. */
+  needles?: readonly Needle[];
+  /** What stands before the plane's name, where several pictures show one plane. */
+  title?: string;
   /** Where given, a click picks a point instead of moving the crosshair. */
   onPick?: ((point: Point) => void) | undefined;
   /** Where given, needles can be moved; called when a handle is let go. */
@@ -54,9 +58,9 @@ export function Plane(props: PlaneProps) {
     return {
       nerves: viewer.scene?.nerves ?? [],
       landmarks: [...(viewer.scene?.landmarks ?? []).filter((one) => !one.picked), ...(viewer.store.mine.landmarks ?? []).map((one) => ({ name: one.name, point_mm: one.point_mm, sd_mm: one.position_sd_mm ?? null }))],
-      needles: viewer.needles,
+      needles: latest.current.needles ?? viewer.needles,
       activeTip,
-      lesion: moving ? preview : lesion,
+      lesion: moving && !latest.current.needles ? preview : lesion,
     };
   };
 
@@ -87,7 +91,7 @@ export function Plane(props: PlaneProps) {
     element.addEventListener("wheel", wheel, { passive: false });
     return () => { watcher.disconnect(); stop(); element.removeEventListener("wheel", wheel); };
   }, [viewer, name]);
-  useEffect(paint, [props.lesion, props.activeTip, viewer.store.mine]);
+  useEffect(paint, [props.lesion, props.activeTip, props.needles, viewer.store.mine]);
 
   const step = (count: number) => {
     const along = viewer.volume ? Math.min(...viewer.volume.spacing) : 1;
@@ -162,7 +166,7 @@ export function Plane(props: PlaneProps) {
         ref={canvas}
         tabIndex={0}
         role="img"
-        aria-label={`${TITLES[name]} slice at ${letter} ${figure(Math.abs(place))} mm. Arrow up and down change the slice, plus and minus zoom.`}
+        aria-label={`${props.title ? `${props.title}: ` : ""}${TITLES[name]} slice at ${letter} ${figure(Math.abs(place))} mm. Arrow up and down change the slice, plus and minus zoom.`}
         onPointerDown={down}
         onPointerMove={move}
         onPointerUp={up}
@@ -170,8 +174,8 @@ export function Plane(props: PlaneProps) {
         onKeyDown={key}
         onContextMenu={(event) => event.preventDefault()}
       />
-      <span class="caption low">{TITLES[name]} · {letter} {figure(Math.abs(place))} mm</span>
-      {(moving || props.lesion?.preview) && <span class="preview-mark">preview</span>}
+      <span class="caption low">{props.title ? `${props.title} · ` : ""}{TITLES[name]} · {letter} {figure(Math.abs(place))} mm</span>
+      {((moving && !props.needles) || props.lesion?.preview) && <span class="preview-mark">preview</span>}
     </div>
   );
 }

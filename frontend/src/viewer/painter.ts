@@ -119,7 +119,7 @@ export class Painter {
 
 /** A lesion as drawn on one plane: its cells, and a line for each level, in pixels. */
 interface Drawn {
-  raster: Raster;
+  inside: Path2D;
   edge: Path2D;
   levels: { path: Path2D; label: string; far: [number, number] | null }[];
 }
@@ -150,25 +150,32 @@ function drawnLesion(shown: NonNullable<Shown["lesion"]>, projection: Projection
     return { path, far: pieces.length < 4 * LABELLED ? null : [size / 2 + pieces[best]! / perPixel, size / 2 + pieces[best + 1]! / perPixel] };
   };
   const others = field.levels.filter((one) => one.value !== field.lesionLevel);
-  return { raster, edge: line(field.lesionLevel).path, levels: others.map((one) => ({ ...line(one.value), label: one.label.split(",")[0]! })) };
+  return { inside: insideOf(raster, field.lesionLevel, size, perPixel), edge: line(field.lesionLevel).path, levels: others.map((one) => ({ ...line(one.value), label: one.label.split(",")[0]! })) };
 }
 
 function paintLesion(context: CanvasRenderingContext2D, projection: Projection, shown: NonNullable<Shown["lesion"]>, drawn: Drawn, unitPx: number): void {
   context.save();
   context.lineCap = "round";
-  shade(context, drawn.raster, shown.field.lesionLevel, projection.size, projection.perPixel);
+  context.fillStyle = colours.lesion;
+  context.globalAlpha = 0.25;
+  context.fill(drawn.inside, "nonzero");
+  context.globalAlpha = 1;
+  const high = Math.max(SMALLEST_PX, 10 * unitPx);
+  const written: [number, number][] = [];
   for (const one of drawn.levels) {
     stroke(context, one.path, colours.isotherm, 1.1 * unitPx, []);
-    if (one.far) text(context, one.label, ...one.far, Math.max(SMALLEST_PX, 10 * unitPx), colours.isotherm);
+    const { far } = one;
+    if (!far || written.some(([x, y]) => Math.abs(x - far[0]) < 3 * high && Math.abs(y - far[1]) < 1.1 * high)) continue;
+    text(context, one.label, ...far, high, colours.isotherm);
+    written.push(far);
   }
   stroke(context, drawn.edge, colours.lesion, 2.4 * unitPx, shown.preview ? [5 * unitPx, 4 * unitPx] : []);
   context.restore();
 }
 
-/** Fill inside the lesion, cell by cell, lightly. */
-function shade(context: CanvasRenderingContext2D, raster: Raster, level: number, size: number, perPixel: number): void {
-  context.fillStyle = colours.lesion;
-  context.globalAlpha = 0.25;
+/** Everything inside the lesion as one shape, so that no part is shaded twice. */
+function insideOf(raster: Raster, level: number, size: number, perPixel: number): Path2D {
+  const path = new Path2D();
   const cell = raster.step / perPixel;
   for (let row = 0; row < raster.rows; row++) {
     let from = -1;
@@ -176,12 +183,12 @@ function shade(context: CanvasRenderingContext2D, raster: Raster, level: number,
       const inside = column < raster.columns && raster.values[row * raster.columns + column]! >= level;
       if (inside && from < 0) from = column;
       else if (!inside && from >= 0) {
-        context.fillRect(size / 2 + (raster.origin[0] + (from - 0.5) * raster.step) / perPixel, size / 2 + (raster.origin[1] + (row - 0.5) * raster.step) / perPixel, (column - from) * cell, cell + 0.5);
+        path.rect(size / 2 + (raster.origin[0] + (from - 0.5) * raster.step) / perPixel, size / 2 + (raster.origin[1] + (row - 0.5) * raster.step) / perPixel, (column - from) * cell, cell + 0.5);
         from = -1;
       }
     }
   }
-  context.globalAlpha = 1;
+  return path;
 }
 
 function stroke(context: CanvasRenderingContext2D, path: Path2D, colour: string, width: number, dash: number[]): void {

@@ -6,6 +6,7 @@ The head says what each array is; arrays are little-endian, in C order over (x, 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,22 @@ from numpy.typing import NDArray
 
 from neurolysis.app.files import read_json
 from neurolysis.errors import InputError
-from neurolysis.exposure import EnergyBalance, Exposure, LabelledField, LesionCriterion, LesionSize
+from neurolysis.exposure import (
+    Answer,
+    EnergyBalance,
+    Exposure,
+    LabelledField,
+    LesionCriterion,
+    LesionSize,
+    LineFields,
+    ResultTable,
+)
 from neurolysis.geometry import RigidTransform
 from neurolysis.plan import Notice, Numerics
 from neurolysis.quantity import Quantity, parse
 
 HEAD = "exposure.json"
-PLAIN = ("criteria", "lesions", "energy", "model_errors", "notices", "numerics")
+PLAIN = ("criteria", "lesions", "energy", "model_errors", "notices", "numerics", "answer", "tables")
 
 
 def field_file(name: str) -> str:
@@ -70,6 +80,23 @@ def load_exposure(folder: Path) -> Exposure:
         numerics=parse(Numerics, head["numerics"], HEAD),
         solver=head["solver"],
         plan_hash=head["plan_hash"],
+        along={one["nerve"]: _line(k, one, arrays) for k, one in enumerate(head["along"])},
+        answer=parse(Answer, head["answer"], HEAD) if head["answer"] else None,
+        tables=tuple(parse(ResultTable, one, HEAD) for one in head["tables"]),
+    )
+
+
+def _line(number: int, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> LineFields:
+    fields = {
+        name: LabelledField(name=name, array=arrays[f"line-{number}-{k}"], **_about(one))
+        for k, (name, one) in enumerate(about["fields"].items())
+    }
+    return LineFields(
+        nerve=about["nerve"],
+        arc_mm=arrays[f"line-{number}-arc"],
+        points_mm=arrays[f"line-{number}-points"],
+        fields=fields,
+        stretches_mm=about["stretches_mm"],
     )
 
 
@@ -95,10 +122,15 @@ def _head(exposure: Exposure) -> dict[str, Any]:
         **data,
         "technique": exposure.technique,
         "frame": exposure.frame.model_dump(mode="json"),
-        "fields": {
-            name: {"unit": one.unit, "time_s": one.time_s, "description": one.description}
-            for name, one in exposure.fields.items()
-        },
+        "fields": _described(exposure.fields),
+        "along": [
+            {
+                "nerve": name,
+                "fields": _described(line.fields),
+                "stretches_mm": {what: list(parts) for what, parts in line.stretches_mm.items()},
+            }
+            for name, line in exposure.along.items()
+        ],
         "series_units": {name: exposure.series_units.get(name, "") for name in exposure.series},
         "outside_image_fraction": exposure.outside_image_fraction,
         "verdict_allowed": exposure.verdict_allowed,
@@ -107,10 +139,20 @@ def _head(exposure: Exposure) -> dict[str, Any]:
     }
 
 
+def _described(fields: Mapping[str, LabelledField]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"unit": one.unit, "time_s": one.time_s, "description": one.description}
+        for name, one in fields.items()
+    }
+
+
 def _arrays(exposure: Exposure) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {f"axis-{k}": axis for k, axis in enumerate(exposure.axes_mm)}
     found |= {f"field-{name}": one.array for name, one in exposure.fields.items()}
     found |= {f"series-{number}": values for number, values in enumerate(exposure.series.values())}
+    for number, line in enumerate(exposure.along.values()):
+        found |= {f"line-{number}-arc": line.arc_mm, f"line-{number}-points": line.points_mm}
+        found |= {f"line-{number}-{k}": one.array for k, one in enumerate(line.fields.values())}
     return {
         **found,
         "cell-volume": exposure.cell_volume_mm3,

@@ -15,7 +15,16 @@ from neurolysis.app.files import read_json
 from neurolysis.approval import RESEARCH_USE, Approval, open_stops
 from neurolysis.delivery.technique import protocol_models, technique
 from neurolysis.errors import InputError
-from neurolysis.exposure import Answer, EnergyBalance, Exposure, LesionCriterion, LesionSize, ResultTable
+from neurolysis.exposure import (
+    Answer,
+    EnergyBalance,
+    Exposure,
+    LesionCriterion,
+    LesionSize,
+    LineFields,
+    ResultTable,
+)
+from neurolysis.geometry import Point
 from neurolysis.injury import Injury
 from neurolysis.plan import Notice, Plan
 from neurolysis.planning.quadrants import QuadrantCoverage
@@ -51,6 +60,17 @@ class Trace(Value):
     units: Mapping[str, str]
 
 
+class LineTrace(Value):
+    """What was found along one nerve: one value a station, ``arc_mm`` from its first point."""
+
+    nerve: str
+    arc_mm: tuple[float, ...]
+    points_mm: tuple[Point, ...]
+    series: Mapping[str, tuple[float | None, ...]]
+    units: Mapping[str, str]
+    stretches_mm: Mapping[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
+
+
 class PlanRecord(Value):
     """A plan with its simulation, its injury assessment and everything that must be said with it.
 
@@ -81,6 +101,7 @@ class PlanRecord(Value):
     answer: Answer | None = None
     tables: tuple[ResultTable, ...] = ()
     trace: Trace
+    along: tuple[LineTrace, ...] = Field(default=(), description="of a delivery that acts along nerves")
     assumptions: tuple[Assumption, ...]
     model_errors: tuple[Quantity, ...]
     energy_balance: EnergyBalance | None
@@ -114,6 +135,7 @@ def plan_record(result: PlanResult, timing_s: Mapping[str, float]) -> PlanRecord
         answer=exposure.answer,
         tables=exposure.tables,
         trace=_trace(exposure),
+        along=tuple(map(_line, exposure.along.values())),
         assumptions=tuple(Assumption(where=where, number=number) for where, number in result.assumptions),
         model_errors=exposure.model_errors,
         energy_balance=exposure.energy,
@@ -144,6 +166,17 @@ def _trace(exposure: Exposure) -> Trace:
         time_s=tuple(exposure.time_s.tolist()),
         series={name: _finite(values.tolist()) for name, values in exposure.series.items()},
         units=dict(exposure.series_units),
+    )
+
+
+def _line(line: LineFields) -> LineTrace:
+    return LineTrace(
+        nerve=line.nerve,
+        arc_mm=tuple(line.arc_mm.tolist()),
+        points_mm=tuple(map(tuple, line.points_mm.tolist())),
+        series={name: _finite(field.array.tolist()) for name, field in line.fields.items()},
+        units={name: field.unit for name, field in line.fields.items()},
+        stretches_mm=line.stretches_mm,
     )
 
 

@@ -22,6 +22,7 @@ def catalogue() -> dict[str, Any]:
     from neurolysis.evidence.instruments import generator, generator_ids
     from neurolysis.localization.fluoroscopy.carm import VIEWS
     from neurolysis.localization.schemes import scheme_names
+    from neurolysis.localization.targets.rules import findable_targets
     from neurolysis.nerve.conditions import conditions
     from neurolysis.nerve.targets import targets
     from neurolysis.planning.approval_rules import approval_rules
@@ -38,6 +39,7 @@ def catalogue() -> dict[str, Any]:
         "conditions": [_plain(one) for one in conditions().values()],
         "targets": [_plain(one) for one in targets().values()],
         "nerves": _nerves(),
+        "findable": list(findable_targets()),
         "findings": [{"name": id, **_plain(one)} for id, one in vocabulary().items()],
         "drugs": [_plain(one) for one in drug_classes().values()],
         "agents": [_plain(one) for one in agents().values()],
@@ -82,6 +84,15 @@ def _techniques() -> list[dict[str, Any]]:
             "charts": [
                 {"title": chart.title, "unit": chart.unit, "series": [list(pair) for pair in chart.series]}
                 for chart in item.charts
+            ],
+            "line_charts": [
+                {
+                    "title": chart.title,
+                    "unit": chart.unit,
+                    "series": [list(pair) for pair in chart.series],
+                    "levels": [list(level) for level in chart.levels()],
+                }
+                for chart in item.line_charts
             ],
         }
         for item in techniques().values()
