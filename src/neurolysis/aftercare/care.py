@@ -157,7 +157,7 @@ def care(
         course=read_course(seen) if seen.diary else None,
         opioids=opioid_course(seen, before if before.parts else None),
         complications=tuple(grade(item) for item in seen.complications),
-        regrowth=earliest_return(group),
+        regrowth=earliest_return(group, modality_id),
         repeat=repeat_advice(case.condition, group, modality_id),
     )
 
