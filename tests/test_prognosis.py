@@ -11,6 +11,7 @@ from scipy.stats import beta, betabinom
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.clinical import evidence_row
 from neurolysis.evidence.vocabulary import modalities
+from neurolysis.nerve.conditions import conditions
 from neurolysis.nerve.regeneration import earliest_return
 from neurolysis.nerve.targets import targets
 from neurolysis.planning.pooling import pooled_mean, pooled_rate, posterior, single_rate
