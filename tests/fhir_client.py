@@ -22,6 +22,7 @@ from neurolysis.workstation.server import _errors
 
 from .fhir_records import FOLDERS
 from .fhir_records import record as example_record
+from .store_kit import enrol
 
 PEOPLE: dict[str, Role] = {
     "ana": "clinician",
@@ -69,6 +70,7 @@ class Facade:
 def facade(folder: Path) -> Iterator[tuple[Store, httpx.Client]]:
     """A store in a folder, and a client of the routes over it."""
     store = Store.open(None, folder)
+    enrol(store, *map(person, PEOPLE))
     app = FastAPI()
     app.include_router(fhir.router)
     app.include_router(cds.router)

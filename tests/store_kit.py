@@ -12,7 +12,8 @@ from neurolysis.delivery.technique import protocol_models
 from neurolysis.evidence.store import evidence_version
 from neurolysis.plan import Notice, Placement, Plan, TargetName
 from neurolysis.quantity import Quantity
-from neurolysis.records.store import Principal, local_principal
+from neurolysis.records.store import Principal, Store, local_principal
+from neurolysis.records.store.tables import sealed, users
 from neurolysis.records.store.values import Role
 
 LOCAL = local_principal("Dr Local")
@@ -103,3 +104,14 @@ def record(of: Case, *notices: Notice, found: tuple[Notice, ...] = (), **changes
 def stop(code: str, **changes: Any) -> Notice:
     """A stop."""
     return Notice(severity="stop", code=code, text=f"because of {code}", **changes)
+
+
+def enrol(store: Store, *people: Principal) -> None:
+    """Accounts with the ids these people have in the tests; a case is shared only with an account."""
+    with store.engine.begin() as connection:
+        for one in people:
+            row = {
+                "id": one.user_id, "name": one.name, "folded_name": one.name.casefold(), "role": one.role,
+                "password": "", "identity": "", "disabled": 0,
+            }  # fmt: skip
+            connection.execute(users.insert(), sealed(row))

@@ -18,7 +18,7 @@ from neurolysis.delivery.cryo.protocol import CryoProtocol, stretches
 from neurolysis.delivery.cryo.rules import assumptions, expected_return, notices, summary
 from neurolysis.delivery.cryo.simulate import OPTIONS, bench_case
 from neurolysis.delivery.cryo.wrap import GRID_ERROR
-from neurolysis.delivery.heat.measures import require_energy
+from neurolysis.delivery.heat.measures import NEVER_S, require_energy
 from neurolysis.delivery.technique import silent, technique
 from neurolysis.errors import InputError, SolverError, UnknownNameError
 from neurolysis.evidence.criteria import lesion_criteria
@@ -205,6 +205,9 @@ def test_the_exposure_holds_cold_fields_sizes_and_a_balance():
     below = found.field("seconds_below_m20c").array
     assert (below[lowest > -19.9] == 0).all()
     assert (below[lowest < -25] > 0).all()
+    grown = found.field("lesion_time_s").array
+    np.testing.assert_array_equal(grown < NEVER_S, lowest <= -20.0)
+    assert 0 < grown.min() < grown[grown < NEVER_S].max() <= found.time_s[-1]
     assert found.energy is not None
     assert found.energy.error < 1e-4
     assert found.energy.out_coolant_j > 0 > found.energy.stored_j

@@ -331,6 +331,8 @@ def test_what_cannot_be_taken_whole_leaves_nothing(empty: tuple[Store, Facade]) 
         send(ana, text, 400)
     assert store.list_cases(person("ana")).total == 0
     send(Facade(ana.client, "rob"), bundle, 403)
+    wrong = Facade(ana.client, "rob").send("POST", "/fhir", content=b"no bundle at all")
+    assert wrong.status_code == 403, "who may not write is not told what is wrong with the bundle"
     assert store.list_cases(person("ana")).total == 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from tests.frozen import (
     Water,
     front,
@@ -77,6 +78,26 @@ def test_the_field_of_the_two_phase_problem_converges():
         errors.append(float(np.abs(result.state.temperature - exact).mean()))
     assert errors[2] < 0.02
     assert errors[0] / errors[2] > 4.0  # first order would give 4; measured 5 and above
+
+
+def test_the_time_a_level_is_reached_follows_the_similarity_of_the_two_phase_problem():
+    """x / sqrt(t) is one number for each temperature: where -20 C stands after 200 s gives it for all."""
+    grid = line_grid(0.03, 240)
+    stiff = problem(grid, WATER, 20.0, wall_c=-40.0, levels_c=(-20.0, -60.0))
+    result = run_freezing(stiff, make_steps(no_flow(200.0), 0.25))
+    x = grid.axes[0].centres
+    stands = brentq(
+        lambda at: neumann_temperature(WATER, 20.0, -40.0, np.array([at]), 200.0)[0] + 20, 1e-5, 0.02
+    )
+    exact = 200.0 * (x / stands) ** 2
+    when = result.state.reached_s[0]
+    inner = (exact > 20.0) & (exact < 195.0)
+    assert inner.sum() > 10
+    np.testing.assert_allclose(when[inner], exact[inner], rtol=0.02)
+    assert np.isfinite(when[exact < 195.0]).all()
+    assert np.isinf(when[exact > 205.0]).all()
+    assert np.isinf(result.state.reached_s[1]).all(), "colder than the wall nothing gets"
+    assert float(result.state.passed_s) == pytest.approx(200.0, rel=1e-5)
 
 
 def test_freezing_round_a_line_sink():
@@ -220,6 +241,7 @@ def test_time_below_a_level_and_the_lowest_temperature_survive_the_thaw():
     result = run_freezing(p, make_steps(parts, 0.5))
     np.testing.assert_allclose(result.state.lowest, -40.0, atol=0.02)
     np.testing.assert_allclose(result.state.below_s[0], 40.0, atol=0.1)
+    np.testing.assert_allclose(result.state.reached_s[0], 20.0, atol=0.1)
     np.testing.assert_allclose(result.state.temperature, 0.0, atol=0.02)
 
 

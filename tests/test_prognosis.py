@@ -10,6 +10,7 @@ from scipy.stats import beta, betabinom
 
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.clinical import evidence_row
+from neurolysis.evidence.vocabulary import modalities
 from neurolysis.nerve.conditions import conditions
 from neurolysis.nerve.regeneration import earliest_return
 from neurolysis.nerve.targets import targets
@@ -183,10 +184,23 @@ def test_coverage_only_lowers_and_says_how() -> None:
 
 # ---------------------------------------------------------------- regrowth
 
+RF = "rf_conventional"
+
+
+@pytest.mark.parametrize("target", sorted(targets()))
+def test_published_returns_are_of_this_target_and_treatment(target: str) -> None:
+    """A figure of another target (cervical branches at the celiac plexus) is not listed anywhere."""
+    for technique in modalities():
+        for figure in earliest_return(target, technique).published:
+            row = evidence_row(figure.row)
+            assert target in row.targets
+            assert technique in row.modalities
+            assert row.family in ("duration", "recurrence")
+
 
 def test_regrowth_by_hand() -> None:
     """90 mm at 1 to 3 mm a day: 30 to 90 days."""
-    found = earliest_return("lumbar_medial_branch_L2", distance_mm=90)
+    found = earliest_return("cervical_medial_branch", RF, distance_mm=90)
     assert found.rate_mm_per_day == (1, 3)
     assert found.earliest_months == (pytest.approx(30 / 30.4375), pytest.approx(90 / 30.4375))
     assert "earliest" in found.reason
@@ -197,15 +211,15 @@ def test_regrowth_by_hand() -> None:
     "target", ["trigeminal_ganglion", "stellate_ganglion", "dorsal_root_ganglion", "ganglion_impar"]
 )
 def test_regrowth_does_not_apply_to_ganglia(target: str) -> None:
-    found = earliest_return(target, distance_mm=50)
+    found = earliest_return(target, RF, distance_mm=50)
     assert not found.applies
     assert found.earliest_months is None
     assert targets()[target].kind == "ganglion"
 
 
 def test_regrowth_needs_a_distance_and_an_interrupted_nerve() -> None:
-    assert earliest_return("genicular_nerves").earliest_months is None
-    assert not earliest_return("genicular_nerves", grade="I", distance_mm=20).applies
-    assert not earliest_return("genicular_nerves", grade="V", distance_mm=20).applies
+    assert earliest_return("genicular_nerves", RF).earliest_months is None
+    assert not earliest_return("genicular_nerves", RF, grade="I", distance_mm=20).applies
+    assert not earliest_return("genicular_nerves", RF, grade="V", distance_mm=20).applies
     with pytest.raises(InputError, match="above 0 mm"):
-        earliest_return("genicular_nerves", distance_mm=0)
+        earliest_return("genicular_nerves", RF, distance_mm=0)

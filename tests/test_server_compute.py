@@ -130,10 +130,13 @@ def test_a_server_stopped_soon_after_its_start_says_nothing(tmp_path: Path, afte
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     """The event loop turns the delay off for the connections of a socket like this one, and no other."""
-    with _listen(Settings(port=0)) as listening:
-        with socket.create_connection(listening.getsockname()) as _, listening.accept()[0] as accepted:
-            asyncio.base_events._set_nodelay(accepted)  # type: ignore[attr-defined]
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    with (
+        _listen(Settings(port=0)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        asyncio.base_events._set_nodelay(accepted)  # type: ignore[attr-defined]
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 # ---------------------------------------------------------------- answers that are kept

@@ -119,7 +119,6 @@ ROWS: dict[str, Row] = {
     f"GET {CASE}/plans/{{number}}/report.pdf": Row(STAFF),
     f"GET {CASE}/plans/{{number}}/fields": Row(STAFF),
     f"GET {CASE}/plans/{{number}}/fields/{{name}}": Row(STAFF),
-    f"GET {CASE}/plans/{{number}}/frames": Row(STAFF),
     f"GET {CASE}/plans/{{number}}/dicom.zip": Row(STAFF),
     f"GET {CASE}/plans/{{number}}/fhir.json": Row(STAFF),
     f"GET {CASE}/compare": Row(STAFF, query="?a=1&b=1"),

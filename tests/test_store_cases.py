@@ -19,7 +19,7 @@ from neurolysis.errors import ConflictError, ForbiddenError, InputError, NotFoun
 from neurolysis.records.store import Store
 from neurolysis.records.store.names import checked_name, checked_names, files_of
 
-from .store_kit import LOCAL, Clock, case, files, person
+from .store_kit import LOCAL, Clock, case, enrol, files, person
 from .strategies import CASES
 
 ANNA, BERT = person("Anna"), person("Bert")
@@ -137,6 +137,10 @@ def test_another_users_case_is_not_there_until_it_is_shared(store: Store, tmp_pa
     assert missing.value.problem == "no such case"
     assert store.list_cases(BERT).total == 0
     assert not (tmp_path / "x.zip").exists()
+    with pytest.raises(NotFoundError, match="no such user"):
+        store.share_case(ANNA, "case-1", BERT.user_id)
+    assert store.case_holders(ANNA, "case-1") == (ANNA.user_id,)
+    enrol(store, BERT)
     store.share_case(ANNA, "case-1", BERT.user_id)
     assert store.read_case(BERT, "case-1").version == 1
     assert store.list_cases(BERT).total == 1

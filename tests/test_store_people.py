@@ -18,7 +18,7 @@ from neurolysis.records.store.permissions import MAY, WITHOUT_OWNER, Action, Kin
 from neurolysis.records.store.tables import sessions, users
 from neurolysis.records.store.values import LOCAL_USER, Role
 
-from .store_kit import LOCAL, Clock, case, files, person
+from .store_kit import LOCAL, Clock, case, enrol, files, person
 
 LONG = "correct horse battery"
 ADA = person("Ada", "administrator")
@@ -192,6 +192,7 @@ def test_what_no_role_may_do_and_who_alone_approves() -> None:
 def test_a_patient_writes_the_own_diary_and_nothing_else(store: Store, tmp_path: Path) -> None:
     anna, patient = person("Anna"), person("Pat", "patient")
     store.create_case(anna, case(), files(tmp_path))
+    enrol(store, patient)
     store.share_case(anna, "case-1", patient.user_id)
     day = {"day": "2026-03-05", "pain": 3}
     store.save_document(patient, "case-1", "outcome", {"case_id": "case-1", "diary": [day]}, 0)
@@ -271,6 +272,7 @@ def lasting_draft(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_drafts_are_each_users_own_and_bounded(store: Store, tmp_path: Path) -> None:
     anna, bert = person("Anna"), person("Bert")
     store.create_case(anna, case(), files(tmp_path))
+    enrol(store, bert)
     store.share_case(anna, "case-1", bert.user_id)
     store.save_draft(anna, "case-1", "case-evaluate", {"a": 1})
     store.save_draft(anna, "case-1", "case-deliver", {"a": 2})

@@ -14,7 +14,7 @@ from neurolysis.errors import ConflictError, ForbiddenError, InputError, NotFoun
 from neurolysis.plan import Notice
 from neurolysis.records.store import Principal, Store
 
-from .store_kit import LOCAL, case, files, person, record, stop
+from .store_kit import LOCAL, case, enrol, files, person, record, stop
 
 ANNA, PAUL, RITA = person("Anna"), person("Paul", "planner"), person("Rita", "registrar")
 LIMIT = stop("limit.temperature_c")
@@ -25,6 +25,7 @@ REASON = "reviewed on the planning images"
 def ready(store: Store, tmp_path: Path) -> Store:
     """A store with one case of Anna's, shared with a planner and a registrar."""
     store.create_case(ANNA, case(), files(tmp_path / "in"))
+    enrol(store, PAUL, RITA)
     for other in (PAUL, RITA):
         store.share_case(ANNA, "case-1", other.user_id)
     return store

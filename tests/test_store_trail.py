@@ -19,7 +19,7 @@ from neurolysis.records.store import Principal, Store
 from neurolysis.records.store import audit as chain
 from neurolysis.records.store.tables import audit, audit_head
 
-from .store_kit import LOCAL, case, files, person, record
+from .store_kit import LOCAL, case, enrol, files, person, record
 
 ANNA, BERT, ADA = person("Anna"), person("Bert"), person("Ada", "administrator")
 
@@ -90,6 +90,7 @@ def test_every_deed_leaves_exactly_its_line(store: Store, tmp_path: Path) -> Non
     (tmp_path / "report.html").write_text("r")
     store.create_case(ANNA, case(), files(tmp_path / "in"))
     store.add_plan(ANNA, "case-1", 1, record(case()), {"report.html": tmp_path / "report.html"})
+    enrol(store, person("x"))
     for name, deed in deeds(tmp_path).items():
         before = store.audit_head()[0]
         try:
@@ -223,6 +224,7 @@ def test_any_flipped_byte_of_what_the_store_holds_is_found(tmp_path: Path, flips
     store.approve_plan(ANNA, "case-1", 1, "Anna", "all looked at together")
     store.save_document(ANNA, "case-1", "outcome", {"case_id": "case-1"}, 0)
     store.save_draft(ANNA, "case-1", "k", {"typed": "text"})
+    enrol(store, person("Bert"))
     store.share_case(ANNA, "case-1", "id-Bert")
     store.add_user(LOCAL, "Carla", "planner", "correct horse battery")
     store.close()

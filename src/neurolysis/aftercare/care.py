@@ -131,7 +131,7 @@ def care(
         technique=modality_id,
         target=group,
         performed=seen.procedure.performed.date() if seen.procedure else None,
-        regrowth=earliest_return(group),
+        regrowth=earliest_return(group, modality_id),
         repeat=repeat_advice(case.condition, group, modality_id),
         **_in_recovery(case, seen, blood_pressure_unit),
         **_told(case, seen, modality_id, group, sedated),

@@ -16,7 +16,7 @@ def citations_of(data: Any) -> dict[str, str]:
     An id is that of a source, of a row of the evidence base, or of a reading. Texts that are no id, such
     as assumptions, need no entry.
     """
-    known = _known()
+    known = known_citations()
     return {text: known[text] for text in sorted(set(_named(data))) if text in known}
 
 
@@ -39,7 +39,8 @@ def _texts(item: Any) -> Iterator[str]:
 
 
 @cache
-def _known() -> Mapping[str, str]:
+def known_citations() -> Mapping[str, str]:
+    """Citation by id: of sources, rows of the evidence base, and readings."""
     from neurolysis.evidence.clinical import evidence_rows
     from neurolysis.evidence.readings import readings
     from neurolysis.evidence.store import sources

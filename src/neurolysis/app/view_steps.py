@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from neurolysis.app.view_sources import citations_of
+from neurolysis.app.view_words import cited_in, worded
 from neurolysis.errors import InputError
 
 STEPS = ("evaluation", "localization", "anesthesia", "aftercare")
 
 
 def step_data(case_path: Path, step: str, **choices: Any) -> dict[str, Any]:
-    """The data of one step, with ``citations``: what stands behind the source ids it names.
+    """The data of one step as a page shows it, with what stands behind the sources it names.
+
+    ``citations`` are those of its source ids; ``cited`` gives the ids behind each name in its texts.
 
     Raises:
         InputError: the case; a step that cannot be taken yet says what is missing.
     """
     data = _DATA[step](case_path, None, **choices)
-    return {**data, "citations": citations_of(data)}
+    named = cited_in(data)
+    citations = citations_of({"sources": [id for ids in named.values() for id in ids], "data": data})
+    return {**worded(data), "citations": citations, "cited": named}
 
 
 def step_page(case_path: Path, step: str, **choices: Any) -> bytes:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from neurolysis.errors import InputError
-from neurolysis.evidence.clinical import EvidenceRow, evidence_row, find_evidence
+from neurolysis.evidence.clinical import EvidenceRow, find_evidence
 from neurolysis.evidence.store import load_yaml, read_value
+from neurolysis.evidence.vocabulary import modality_id
 from neurolysis.nerve.targets import target_of
 from neurolysis.prognosis import Return, StudyFigure
 from neurolysis.quantity import Quantity
@@ -20,21 +21,24 @@ GRADES_THAT_REGROW = ("II", "III", "indeterminate", "")
 NO_REGROWTH = "Nerve cell bodies lie in this target: lost ones do not grow back, so distance says nothing."
 
 
-def earliest_return(target: str, *, grade: str = "", distance_mm: float | None = None) -> Return:
+def earliest_return(
+    target: str, modality: str, *, grade: str = "", distance_mm: float | None = None
+) -> Return:
     """The earliest return of fibres, by rate times distance, and the returns that were published.
 
     Args:
         target: a target or nerve of the catalogue.
+        modality: id or name of the treatment: only returns published after it, there, are listed.
         grade: Sunderland grade of the injury, empty where it is not known.
         distance_mm: from the lesion to what the nerve serves; None where it is not known.
 
     Raises:
-        UnknownNameError: no such target.
+        UnknownNameError: no such target or treatment.
         InputError: a distance that is not above zero.
     """
     if distance_mm is not None and not distance_mm > 0:
         raise InputError("a distance of regrowth", found=distance_mm, allowed="above 0 mm")
-    entry, published = target_of(target), published_returns(target)
+    entry, published = target_of(target), published_returns(target, modality)
     rates = regrowth_rates()
     span = (min(r.low or r.value for r in rates), max(r.high or r.value for r in rates))
     sources = tuple(dict.fromkeys(rate.source for rate in rates))
@@ -77,16 +81,16 @@ def regrowth_rates() -> tuple[Quantity, ...]:
     return tuple(read_value(Quantity, row, f"{FILE}: rates.{k}") for k, row in enumerate(rows))
 
 
-def published_returns(target: str) -> tuple[StudyFigure, ...]:
-    """How long relief was published to last at a target, and the general example of the rules' data."""
+def published_returns(target: str, modality: str) -> tuple[StudyFigure, ...]:
+    """How long relief was published to last at a target after this treatment of it, and no other figure."""
+    technique = modality_id(modality)
     rows = [
         row
         for family in ("duration", "recurrence")
-        for row in find_evidence(target=target_of(target).id, outcome=family, include_comparators=False)
-        if row.arm == "treatment"
+        for row in find_evidence(target=target_of(target).id, modality=technique, outcome=family)
+        if row.arm == "treatment" and technique in row.modalities
     ]
-    general = [evidence_row(id) for id in _data()["published"]]
-    return tuple(_figure(row) for row in dict.fromkeys([*rows, *general]))
+    return tuple(_figure(row) for row in dict.fromkeys(rows))
 
 
 def _figure(row: EvidenceRow) -> StudyFigure:

@@ -60,13 +60,18 @@ class Steps(NamedTuple):
 
 
 class State(NamedTuple):
-    """Rise, heat content (J per cell), lowest rise, seconds below each level (n, grid), energies (5,) J."""
+    """Rise, heat content (J per cell), lowest rise, seconds below each level (n, grid), energies (5,) J;
+
+    seconds since the start, and when each cell first came down to each level (n, grid; infinite: never).
+    """
 
     temperature: Array
     content: Array
     lowest: Array
     below_s: Array
     energy: Array
+    passed_s: Array
+    reached_s: Array
 
 
 class Trace(NamedTuple):
@@ -131,7 +136,8 @@ def initial_state(p: Freezing) -> State:
     """Everything at the starting temperature."""
     zero = jnp.zeros(p.volumes.shape, p.volumes.dtype)
     below = jnp.zeros((len(p.levels_k), *p.volumes.shape), p.volumes.dtype)
-    return State(zero, enthalpy(p, zero), zero, below, jnp.zeros(5, jnp.float64))
+    start, never = jnp.zeros((), p.volumes.dtype), jnp.full_like(below, jnp.inf)
+    return State(zero, enthalpy(p, zero), zero, below, jnp.zeros(5, jnp.float64), start, never)
 
 
 def _time_below(level: Array, old: Array, new: Array, dt: Array) -> Array:
@@ -139,6 +145,13 @@ def _time_below(level: Array, old: Array, new: Array, dt: Array) -> Array:
     gap = jnp.abs(new - old)
     share = jnp.clip((level - jnp.minimum(old, new)) / jnp.maximum(gap, 1e-6), 0.0, 1.0)
     return dt * share
+
+
+def _reached(level: Array, old: Array, new: Array, known: Array, passed: Array, dt: Array) -> Array:
+    """When a level was first met, temperature linear in time; what is known already stays."""
+    share = jnp.clip((old - level) / jnp.maximum(old - new, 1e-6), 0.0, 1.0)
+    now = jnp.where(new <= level, passed + dt * share, jnp.inf)
+    return jnp.where(jnp.isfinite(known), known, now)
 
 
 def _advance(p: Freezing, state: State, step: Steps) -> tuple[State, Trace]:
@@ -149,8 +162,15 @@ def _advance(p: Freezing, state: State, step: Steps) -> tuple[State, Trace]:
     below = jnp.stack(
         [state.below_s[k] + _time_below(p.levels_k[k], old, new, step.dt) for k in range(len(p.levels_k))]
     ) if len(p.levels_k) else state.below_s  # fmt: skip
+    reached = jnp.stack(
+        [
+            _reached(p.levels_k[k], old, new, state.reached_s[k], state.passed_s, step.dt)
+            for k in range(len(p.levels_k))
+        ]
+    ) if len(p.levels_k) else state.reached_s  # fmt: skip
     lowest = jnp.minimum(state.lowest, new)
-    after = State(new, moved.content, lowest, below, state.energy + moved.energy)
+    energy, passed = state.energy + moved.energy, state.passed_s + step.dt
+    after = State(new, moved.content, lowest, below, energy, passed, reached)
     return after, _traced(p, new, moved, step)
 
 

@@ -81,7 +81,7 @@ def prognose(
         harms=tuple(_harms(rows)),
         duration=tuple(_listed(rows, _data()["duration"])),
         other=tuple(_always(rows, _data()["other"])),
-        regrowth=earliest_return(place, grade=grade, distance_mm=distance_mm),
+        regrowth=earliest_return(place, technique, grade=grade, distance_mm=distance_mm),
         coverage_link=f"{chosen.title}: {chosen.text} {chosen.weakness}",
         general_claim=_data()["general_claim"],
         caveats=tuple(_caveats(entry.id, place, technique, rows)),

@@ -77,9 +77,9 @@ class Worker:
 
         DBOS(
             config={
-                "name": _house(self._name),
+                "name": f"neurolysis-{_house(self._name)}",
                 "system_database_url": self._steps_url,
-                "application_version": STEPS_VERSION,
+                "application_version": f"{STEPS_VERSION}-{_house(self._name)}",
                 "executor_id": self._name,
                 "log_level": "ERROR",
                 "use_listen_notify": False,
@@ -162,9 +162,11 @@ class Worker:
 
 
 def _house(name: str) -> str:
-    """The workers of one machine share the queue on which broken off work waits; others do not see it."""
-    machine = name.rsplit("-", 1)[0]
-    return f"neurolysis-{hashlib.sha256(machine.encode()).hexdigest()[:8]}"
+    """The workers of one machine share the queue on which broken off work waits; others do not see it.
+
+    A short form of the machine's name, as the names of applications and versions may only be.
+    """
+    return hashlib.sha256(name.rsplit("-", 1)[0].encode()).hexdigest()[:8]
 
 
 def _settle(file: str) -> None:

@@ -70,6 +70,18 @@ def fields_of(result: Result) -> dict[str, LabelledField]:
     }
 
 
+def growth_of(result: Result, criteria: tuple[LesionCriterion, ...]) -> LabelledField:
+    """When each cell first met the first criterion on the lowest temperature: how the lesion grew."""
+    grown = next(one for one in criteria if one.field == "lowest_temperature_c")
+    when = np.asarray(result.state.reached_s[levels_c().index(grown.threshold)], float)
+    return LabelledField(
+        name="lesion_time_s",
+        unit="s",
+        array=np.where(np.isfinite(when), when, measures.NEVER_S).astype(np.float32),
+        description=f"when {grown.label} is first reached; {measures.NEVER_S:g}: never",
+    )
+
+
 def series_of(result: Result) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Time (n,) s and traces (n,)."""
     trace = result.trace
@@ -122,6 +134,7 @@ def wrap(plan: Plan, protocol: CryoProtocol, prepared: Prepared, result: Result)
     volumes = prepared.grid.volumes
     fields = fields_of(result)
     criteria = lesion_criteria("cold")
+    fields["lesion_time_s"] = growth_of(result, criteria)
     tip = plan.placements[0].instrument.active_tip_mm
     energy = energy_of(result)
     measures.require_energy(energy, SOLVER)

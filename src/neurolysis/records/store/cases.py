@@ -19,7 +19,7 @@ from neurolysis.records.store.base import LARGEST, StoreBase, Work
 from neurolysis.records.store.engine import snapshot
 from neurolysis.records.store.folders import working_folder
 from neurolysis.records.store.names import checked_names, flat, require_files
-from neurolysis.records.store.tables import blobs, case_versions, cases, clean, patients, shares
+from neurolysis.records.store.tables import blobs, case_versions, cases, clean, patients, shares, users
 from neurolysis.records.store.values import CasePage, CaseVersion, Principal, State, StoredCase
 
 MOST_ROWS = 500
@@ -145,10 +145,19 @@ class CaseMethods(StoreBase):
             return self._stored(work, row, None)
 
     def share_case(self, p: Principal, case_id: str, user_id: str) -> None:
-        """Let another user hold this case, as the role of that user allows. NotFoundError, ForbiddenError."""
+        """Let another user hold this case, as the role of that user allows.
+
+        Raises:
+            NotFoundError: no such case, or nobody has an account of that id. ForbiddenError.
+        """
         with self.work(p, "share_case", "update", "case", "share", case_id) as work:
             work.case_row()
             work.detail = user_id
+            known = sa.select(users.c.id).where(users.c.id == clean(user_id))
+            if work.connection.execute(known).first() is None:
+                raise NotFoundError(
+                    "no such user", where="user_id", found=user_id, allowed="the id of an account"
+                )
             work.put(shares, case_id=case_id, user_id=user_id)
 
     def unshare_case(self, p: Principal, case_id: str, user_id: str) -> None:

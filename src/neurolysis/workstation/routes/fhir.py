@@ -109,6 +109,7 @@ def transaction(who: Who, store: Records, request: Request, raw: Raw) -> Respons
     What a case cannot hold is named in the answer of its entry. With ``Prefer: handling=strict`` it is
     a reason to refuse the bundle.
     """
+    store.check_first(who, "import_bundle", "case", "create", "")  # before anything is said of the bundle
     strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
     done = fhir_records.import_bundle(store, who, fhir_records.parse_json(raw), strict=strict)
     return reply(done.response)

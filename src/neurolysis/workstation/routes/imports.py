@@ -68,7 +68,7 @@ Files = Annotated[list[UploadFile], Depends(sent_files)]
 
 
 @router.post("/api/cases/import", status_code=201, openapi_extra=FORM)
-def import_case(file: Files, who: Who, store: Records, heavy: Heavy) -> ImportAnswer:
+def import_case(who: Who, file: Files, store: Records, heavy: Heavy) -> ImportAnswer:
     """A case from an exported case, a case folder, a FHIR bundle, or images."""
     store.check_first(who, "import_case", "case", "create", "")
     with _laid_down(file) as (brought, work):
@@ -89,7 +89,7 @@ def import_case(file: Files, who: Who, store: Records, heavy: Heavy) -> ImportAn
 
 @router.post("/api/cases/{case_id}/image", openapi_extra=FORM)
 def add_image(
-    case_id: CaseId, file: Files, version: IfMatch, who: Who, store: Records, heavy: Heavy
+    case_id: CaseId, who: Who, file: Files, version: IfMatch, store: Records, heavy: Heavy
 ) -> CaseAnswer:
     """Give a case its planning image; a new version of the case."""
     store.check_first(who, "add_image", "case", "write", case_id)

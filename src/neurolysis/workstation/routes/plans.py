@@ -14,7 +14,6 @@ from starlette.responses import Response
 from neurolysis.app.exposure_files import HEAD, field_file
 from neurolysis.app.view_sources import citations_of
 from neurolysis.approval import Approval
-from neurolysis.errors import NotFoundError
 from neurolysis.plan import Notice
 from neurolysis.records.store.values import PlanRow, PlanStatus
 from neurolysis.workstation.depends import Heavy, Records, Who
@@ -151,19 +150,3 @@ def stops(case_id: CaseId, who: Who, store: Records) -> Stops:
         mark=status.mark,
         overridable=list(status.overridable),
     )
-
-
-@router.get(
-    "/api/cases/{case_id}/plans/{number}/frames",
-    responses=raw("application/octet-stream", "8-bit frames of the lesion over time."),
-    response_class=FileResponse,
-)
-def frames(case_id: CaseId, number: Number, who: Who, store: Records) -> FileResponse:
-    """The lesion over time, where the simulation kept it."""
-    try:
-        file: FilePath = store.plan_file(who, case_id, number, "frames.u8")
-    except NotFoundError as error:
-        raise NotFoundError(
-            "this simulation kept no frames over time", where=case_id, found=number
-        ) from error
-    return FileResponse(file, media_type="application/octet-stream")
