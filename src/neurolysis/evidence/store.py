@@ -27,6 +27,7 @@ VERSIONED_NAMES = ("data", "rules")
 ASSUMPTION = "assumption:"
 """How the source text of a number without a source begins."""
 
+T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 
@@ -150,7 +151,7 @@ def _loader() -> Any:
     return UniqueKeyLoader
 
 
-def pick(table: Mapping[str, V], name: str, what: str) -> V:
+def pick(table: Mapping[str, T], name: str, what: str) -> T:
     """``table[name]``; UnknownNameError lists the valid names."""
     if name not in table:
         raise UnknownNameError(f"unknown {what}", found=name, allowed=sorted(table))

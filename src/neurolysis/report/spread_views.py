@@ -212,7 +212,7 @@ def _panel(result: PlanResult, solid: _Solids, number: int, moment: Moment) -> s
     )  # fmt: skip
     courses = [svg.path_data([view.points(nerve.curve.as_array())]) for nerve in result.scene.nerves]
     marks = (
-        *(needle.drawn(view, placement) for placement in result.plan.placements),
+        needle.drawn(view, result.plan),
         *(svg.cased(course, stroke=palette.NERVE, width=1.6) for course in courses),
         backdrop.scale_bar(view, 10.0),
         backdrop.orientation(view),
