@@ -337,7 +337,7 @@ def test_the_command_answers_with_the_keys_asked_for(capsys):
         ({"mua-per-cm": "ten"}, "numbers"),
         ({"thickness-cm": "inf,1"}, "half space"),
         ({"mua-per-cm": "1,2", "mus-per-cm": "1,2,3"}, "one a layer"),
-        ({"photons": "0"}, "1 to 1e11"),
+        ({"photons": "0"}, "1 to 1e+11"),
     ],
 )
 def test_bad_options_say_what_is_allowed(capsys, changes, says):

@@ -91,7 +91,7 @@ def test_zones_change_the_work_and_not_the_light(indices):
     box = bone_and_muscle(indices)
     source = [LightSource("beam", (0.0, 0.0, 0.0), (0.3, 0.1, -1.0), radius=0.0002, sine=0.17)]
     runs = {
-        paths: [shine(box, source, Play(6_000, seed, least=0.05, zone_paths=paths)) for seed in range(1, 9)]
+        paths: [shine(box, source, Play(3_000, seed, least=0.05, zone_paths=paths)) for seed in range(1, 9)]
         for paths in (WHOLE, 8.0)
     }
     assert all(light.balance_error < 1e-6 for lights in runs.values() for light in lights)

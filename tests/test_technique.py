@@ -14,7 +14,7 @@ from neurolysis.delivery.radiofrequency.protocol import RadiofrequencyProtocol
 from neurolysis.delivery.radiofrequency.rules import notices, summary
 from neurolysis.delivery.radiofrequency.simulate import bench_case
 from neurolysis.delivery.radiofrequency.validation import validate
-from neurolysis.delivery.technique import silent, technique, techniques
+from neurolysis.delivery.technique import deferred, silent, technique, techniques
 from neurolysis.errors import InputError, UnknownNameError
 from neurolysis.evidence.instruments import find_cannula, generator, instrument
 from neurolysis.evidence.tissues import tissue_properties
@@ -310,3 +310,14 @@ def test_validation_shows_failures_and_never_passes_an_unknown_start():
     assert rows["BOGDUK87", "width"].verdict == "not computable"
     assert "pass" not in {row.verdict for row in rows.values()}
     assert set(rows["COSMAN14_LEN", "length minus tip"].simulated) == {"start 21 °C", "start 37 °C"}
+
+
+def test_a_deferred_function_is_imported_when_it_is_called() -> None:
+    import sys
+
+    name = "colorsys"
+    sys.modules.pop(name, None)
+    call = deferred(name, "rgb_to_hsv")
+    assert name not in sys.modules
+    assert call(1.0, 0.0, 0.0) == (0.0, 1.0, 1.0)
+    assert name in sys.modules
