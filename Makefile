@@ -66,7 +66,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/measure_ultrasound.py
 	$(BIN)/python benchmarks/measure_light.py --plan --page docs/performance-light.md
 	$(BIN)/python benchmarks/measure_cryo.py --write docs/performance-cryo.md
-	$(BIN)/python benchmarks/measure_release.py
+	$(BIN)/python benchmarks/measure_release.py --write docs/performance-release.md
 	$(BIN)/python benchmarks/measure_store.py
 	$(BIN)/python benchmarks/measure_server.py
 	$(BIN)/python benchmarks/measure_page.py
