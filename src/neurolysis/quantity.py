@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -70,6 +70,10 @@ def _problem(item: Any, model: type[BaseModel]) -> FieldProblem:
         allowed = ", ".join(_allowed_fields(model, path[:-1]))
         return FieldProblem(path, item["msg"], None, allowed)
     found = None if kind == "missing" else item["input"]
+    if kind == "value_error":
+        # A rule of the record's own: its words are whole, and a section as "found" would bury them.
+        whole = isinstance(found, (Mapping, BaseModel))
+        return FieldProblem(path, str(item["ctx"]["error"]), None if whole else found, "")
     return FieldProblem(path, item["msg"], found, _range_text(model, path))
 
 

@@ -81,7 +81,7 @@ def anaesthesia_text(case: Case) -> str:
     order = f" Order: {', then '.join(plan.order)}." if plan.order else ""
     return (
         f"{doses}.{order} Sedation: {plan.sedation or 'not said'}; fasting: {_said(plan.fasting_confirmed)}; "
-        f"escort: {_said(plan.escort_arranged)}. Checked by `neurolysis anesthetize`."
+        f"escort: {_said(plan.escort_arranged)}. Checked by neurolysis anesthetize."
     )
 
 
