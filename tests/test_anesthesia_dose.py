@@ -258,5 +258,6 @@ def test_no_injection_is_no_green_answer() -> None:
 
 
 def test_the_days_limit_says_the_labels_interval() -> None:
-    found = check_session([injection(agent="bupivacaine", concentration_percent=0.5, dose_mg=25)], person(), ON)
+    given = injection(agent="bupivacaine", concentration_percent=0.5, dose_mg=25)
+    found = check_session([given], person(), ON)
     assert "400 mg in 24 h; label: not repeated within 3 h" in {check.text for check in found.caps}

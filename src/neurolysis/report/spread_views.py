@@ -142,9 +142,7 @@ class _Solids:
         early = -np.log(np.clip(Sampler.at(result.exposure, points).values(ARRIVAL), 1e-2, 1e2))
         self.early = _smooth(np.where(np.isfinite(early), early, -np.log(1e2)))
         members = np.array(["bone" in name for name in result.scene.tissues.names])
-        bone = (
-            read_mask(result.scene.tissues.volume, members, points) if members.any() else 0 * self.early
-        )
+        bone = read_mask(result.scene.tissues.volume, members, points) if members.any() else 0 * self.early
         self.bone = surface(_smooth(bone - 0.5))
 
     def picture(self, minutes: float) -> NDArray[np.uint8]:
