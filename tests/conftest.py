@@ -20,9 +20,11 @@ settings.load_profile("house")
 
 
 LONGEST = (
-    "test_page_browser", "test_server_jobs", "test_server_kills", "test_cli", "test_verification",
-    "test_freezing", "test_bench_case", "test_laser", "test_infusion", "test_store_exchange", "test_cryo",
-    "test_celiac", "test_agents", "test_demo_plan", "test_registration_2d3d", "test_fhir_round_trip",
+    "test_page_browser", "test_server_jobs", "test_verification", "test_cli", "test_technique",
+    "test_freezing", "test_laser", "test_infusion", "test_bench_case", "test_server_strings",
+    "test_registration_2d3d", "test_image_registration", "test_bioheat", "test_server_openapi",
+    "test_treatment", "test_cryo", "test_celiac", "test_agents", "test_report", "test_paths",
+    "test_demo_plan", "test_batch", "test_fhir_round_trip", "test_store_exchange",
 )  # fmt: skip
 """Files that take longest, begun first: else one worker ends alone with a long one."""
 

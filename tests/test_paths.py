@@ -15,6 +15,7 @@ from neurolysis.case import Case
 from neurolysis.errors import InputError
 from neurolysis.geometry import Curve, Volume
 from neurolysis.localization.scene_builder import build_scene
+from neurolysis.planning import target_paths
 from neurolysis.planning.path_hits import hit_of_line, hit_of_point, moved_tips, nerve_distances, probability
 from neurolysis.planning.path_limits import PathLimits
 from neurolysis.planning.path_maps import exact_gaps, make_maps, obstacles_of
@@ -205,9 +206,10 @@ def test_laid_needles_are_measured_the_same_way() -> None:
         (PathChoices(placement_sd_mm=-1.0), "at least 0"),
     ],
 )
-def test_bad_choices_are_refused(choices: PathChoices, words: str) -> None:
-    """Each with its reason."""
+def test_bad_choices_are_refused(choices: PathChoices, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its reason, before anything is searched."""
     case, scene, _ = celiac()
+    monkeypatch.setattr(target_paths, "maps_around", lambda *_: pytest.fail("the search has begun"))
     found = located(case, scene)
     assert found is not None
     with pytest.raises(InputError, match=words):

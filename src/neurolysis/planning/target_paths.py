@@ -141,6 +141,9 @@ def paths_to_target(
     _check_margins(asked.margins_mm or {}, structures)
     limits, name = _limits(case, scene, found, asked)
     nerve = found.nerve
+    tip_sd = placement_sd(asked.placement_sd_mm)
+    reach, note = reach_of(asked.reach_mm, limits.radius_mm, nerve)
+    sds = (tip_sd.value, nerve.position_sd_mm.value)
     obstacles = obstacles_of(structures, {**path_numbers().margins_mm, **(asked.margins_mm or {})})
     centre = nerve.curve.as_array().mean(axis=0)
     room = 0.5 * nerve.curve.length_mm() + limits.length_mm + ROOM_MM
@@ -149,9 +152,6 @@ def paths_to_target(
         maps, scene.tissues, limits, nerve.curve,
         has_course=found.has_course, count=asked.candidates, offers=asked.offers,
     )  # fmt: skip
-    tip_sd = placement_sd(asked.placement_sd_mm)
-    reach, note = reach_of(asked.reach_mm, limits.radius_mm, nerve)
-    sds = (tip_sd.value, nerve.position_sd_mm.value)
     offers = tuple(with_chances(one, maps, limits, nerve.curve, sds, reach) for one in search.offers)
     return TargetPaths(
         instrument=name,
