@@ -32,6 +32,7 @@ from .server_kit import Server, serving
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+AXE = FRONTEND / "node_modules/axe-core/axe.min.js"
 pytestmark = [pytest.mark.chromium, needs_browser, needs_page]
 
 
@@ -81,6 +82,9 @@ def test_a_case_from_import_to_approved_plan_report_room_and_follow_up(desk: Des
     page.get_by_role("link", name="Deliver").click()
     page.get_by_role("button", name="Run the simulation").click()
     page.get_by_text("Plan 1: what the simulation says").wait_for(timeout=SLOW_MS)
+    if AXE.is_file():
+        assert _broken_rules(page, AXE.read_text("utf-8")) == [], "with a plan's results on the page"
+    _lesion_grows_with_the_time_slider(page)
     page.get_by_role("button", name="Approve plan 1").click()
     approve = page.get_by_role("button", name="Approve", exact=True)
     assert approve.is_disabled(), "no name and no reason yet"
@@ -117,6 +121,30 @@ def test_a_case_from_import_to_approved_plan_report_room_and_follow_up(desk: Des
     assert state in ("delivered", "follow-up due")
     page.goto(f"{desk.server.url}/#/")
     page.get_by_role("cell", name=state).first.wait_for()
+
+
+SHOWN = """() => [document.querySelector('[data-plane="axial"] canvas').toDataURL(),
+  document.querySelector('.space .over').view?.lesionSource?.lesionLevel ?? null]"""
+
+
+def _lesion_grows_with_the_time_slider(page: Page) -> None:
+    """Slices and 3-D show the lesion of the time that is chosen."""
+    slider = page.get_by_label(re.compile("^Time "))
+    page.wait_for_function("document.querySelector('.space .over').view?.lesionSource")
+    slice_before, level_before = page.evaluate(SHOWN)
+    early = round(0.3 * float(slider.get_attribute("max") or 0), 1)
+    slider.evaluate(
+        "(one, value) => { one.value = value; one.dispatchEvent(new Event('input', {bubbles: true})); }",
+        early,
+    )
+    page.wait_for_function(
+        "old => document.querySelector('.space .over').view.lesionSource.lesionLevel !== old",
+        arg=level_before,
+    )
+    slice_now, level_now = page.evaluate(SHOWN)
+    assert -level_now == pytest.approx(early, rel=0.05), "what was reached by then, in 3-D"
+    assert slice_now != slice_before
+    page.get_by_role("button", name="Whole run").click()
 
 
 # ---------------------------------------------------------------- needle
@@ -296,7 +324,7 @@ def test_a_case_put_into_the_trash_comes_back_by_undo(desk: Desk) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_tab_meets_the_accessibility_rules(browser: Browser, server: Server, scheme: str) -> None:
     desk = Desk(browser, server, color_scheme=scheme)
-    axe = (FRONTEND / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+    axe = AXE.read_text("utf-8")
     case = new_demo(server)
     found: dict[str, list[str]] = {}
     page = desk.tab()

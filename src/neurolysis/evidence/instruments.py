@@ -98,7 +98,7 @@ def generator_assumptions(machine: Generator) -> tuple[tuple[str, Quantity], ...
 
 def instrument_kind(id: str) -> InstrumentKind:
     """What a listed instrument is made for; UnknownNameError lists the ids."""
-    return pick(_kinds(), id, "instrument")
+    return _kinds()[instrument(id).id]
 
 
 @cache

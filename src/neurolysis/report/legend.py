@@ -16,7 +16,7 @@ from neurolysis.report.slices import ARRIVAL, ARRIVALS_MIN, ISOTHERMS_C, Marks, 
 
 SAMPLE = 30.0
 """Width of the samples on the left."""
-CHARACTERS = 54
+CHARACTERS = 50
 """Characters on a line beside a sample."""
 LINE = 13.5
 GAP = 7.0
