@@ -204,7 +204,7 @@ def test_an_approval_shows_its_name_and_overrides_and_only_on_its_plan(
 ) -> None:
     approval = approve(
         result.plan, result.notices, name="Dr <b>Example</b>", time=datetime(2030, 1, 2, 3, 4, tzinfo=UTC),
-        reason="needle checked on both views",
+        reason="verified fluoroscopically",
         overrides=(Override(code="limit.peak", name="Dr Example", reason="seen & judged"),),
     )  # fmt: skip
     approved = dataclasses.replace(result, approval=approval)
@@ -214,11 +214,12 @@ def test_an_approval_shows_its_name_and_overrides_and_only_on_its_plan(
     words = Reader(page(made)).text
     assert "Set aside by Dr Example: seen & judged" in words
     assert "APPROVED by Dr <b>Example</b>" in words
-    assert "Reason needle checked on both views" in " ".join(pdf_pages(typeset(made), tmp_path)[0].split())
+    assert "fluoroscopically" in pdf_pages(typeset(made), tmp_path)[0], "the reason stands on page one"
+    assert "verified fluoroscopically" in words
     other = dataclasses.replace(approved, plan=result.plan.replace(anaesthesia="changed"))
     changed = make_document(other, warm())
     assert changed.mark == DRAFT
-    assert "needle checked" not in Reader(page(changed)).text
+    assert "fluoroscopically" not in Reader(page(changed)).text
     assert all(not alert.override for alert in changed.first.alerts)
 
 
