@@ -58,6 +58,12 @@ class Server:
         self.client = httpx.Client(base_url=self.url, timeout=120)
         assert self.client.post("/api/session", json={"token": token}).status_code == 200
 
+    def kill(self) -> None:
+        """As a power cut would, in the middle of writing."""
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
@@ -88,6 +94,18 @@ def fill(folder: Path, count: int) -> float:
         )
     store.close()
     return time.perf_counter() - begun
+
+
+def written_when_killed(server: Server) -> None:
+    """End a server with kill -9 while it saves drafts."""
+    timer = threading.Timer(0.5, server.process.kill)
+    timer.start()
+    try:
+        while True:
+            server.client.put("/api/cases/case-0/draft/case-evaluate", json={"typed": "x" * 1000})
+    except httpx.HTTPError:
+        server.kill()
+    timer.join()
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -191,10 +209,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="neurolysis-bench-") as name:
         folder = Path(name)
         filled = fill(folder, told.cases)
-        starts = []
+        starts, restarts = [], []
         for _ in range(told.starts):
             server = Server(folder, 0)
             starts.append(server.ready_s)
+            written_when_killed(server)
+            server = Server(folder, 0)
+            restarts.append(server.ready_s)
             server.stop()
         server = Server(folder, told.workers)
         try:
@@ -210,6 +231,7 @@ def main() -> None:
                 "cases": told.cases,
                 "cases_written_per_s": told.cases / filled,
                 "ready_s": {"first": starts[0], "median": percentile(starts, 0.5), "worst": max(starts)},
+                "ready_after_kill_s": {"median": percentile(restarts, 0.5), "worst": max(restarts)},
                 "list": lists,
                 "mixed": load,
             },

@@ -199,9 +199,12 @@ def test_every_page_carries_the_mark_and_the_first_one_the_plan(
     assert "The lesion" in pages[1]
 
 
-def test_an_approval_shows_its_name_and_overrides_and_only_on_its_plan(result: PlanResult) -> None:
+def test_an_approval_shows_its_name_and_overrides_and_only_on_its_plan(
+    result: PlanResult, tmp_path: Path
+) -> None:
     approval = approve(
         result.plan, result.notices, name="Dr <b>Example</b>", time=datetime(2030, 1, 2, 3, 4, tzinfo=UTC),
+        reason="verified fluoroscopically",
         overrides=(Override(code="limit.peak", name="Dr Example", reason="seen & judged"),),
     )  # fmt: skip
     approved = dataclasses.replace(result, approval=approval)
@@ -211,10 +214,12 @@ def test_an_approval_shows_its_name_and_overrides_and_only_on_its_plan(result: P
     words = Reader(page(made)).text
     assert "Set aside by Dr Example: seen & judged" in words
     assert "APPROVED by Dr <b>Example</b>" in words
-    assert typeset(made).startswith(b"%PDF-")
+    assert "fluoroscopically" in pdf_pages(typeset(made), tmp_path)[0], "the reason stands on page one"
+    assert "verified fluoroscopically" in words
     other = dataclasses.replace(approved, plan=result.plan.replace(anaesthesia="changed"))
     changed = make_document(other, warm())
     assert changed.mark == DRAFT
+    assert "fluoroscopically" not in Reader(page(changed)).text
     assert all(not alert.override for alert in changed.first.alerts)
 
 

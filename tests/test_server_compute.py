@@ -6,6 +6,8 @@ import asyncio
 import asyncio.base_events
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from neurolysis.errors import ImageError, InputError, NotFoundError
+from neurolysis.records.store import Store
 from neurolysis.workstation.answers import Answers
 from neurolysis.workstation.compute import Compute, plain, rebuilt
 from neurolysis.workstation.replies import BusyError, SignInError, error_body, status_of
@@ -126,6 +129,28 @@ def test_a_server_stopped_soon_after_its_start_says_nothing(tmp_path: Path, afte
     time.sleep(after_s)  # before its processes are started, and while they start
     assert server.stop() == 0
     assert "".join(server.log) == ""
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from neurolysis.records.store import Store
+from neurolysis.workstation.run import _station
+from neurolysis.workstation.server import guarded, make_app
+from neurolysis.workstation.settings import Settings
+station, workers = _station(Settings(port=1), Store.open(None, Path(sys.argv[1])))
+guarded(make_app(station), station)
+heavy = ("jax", "scipy", "alembic", "dbos", "nibabel", "SimpleITK", "pydicom", "xarray", "authlib", "argon2")
+print(*[name for name in heavy if name in sys.modules])
+"""
+
+
+def test_a_server_on_a_store_that_is_there_starts_without_heavy_libraries(tmp_path: Path) -> None:
+    Store.open(None, tmp_path).close()  # the first start makes the tables, for which alembic is needed
+    told = subprocess.run(
+        [sys.executable, "-c", LOADED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == ""
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:

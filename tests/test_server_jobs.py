@@ -141,6 +141,7 @@ def test_unfinished_jobs_are_found_and_counted(book: JobBook) -> None:
     assert book.busy() == {"east-3": 2}
     assert book.adopt("east-3", "west-0") == (job_id,)
     assert book.adopt("east-3", "west-1") == (), "only one of two that adopt at once gets it"
+    assert [one.attempts for one in book.unfinished("west-0", counts=False)] == [0], "the server ended"
     assert [one.attempts for one in book.unfinished("west-0")] == [1]
     assert [one.attempts for one in book.unfinished("west-0")] == [2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,10 @@ def test_every_route_says_what_it_does_and_how_it_fails(house: tuple[Server, htt
             if path.startswith("/api/"):
                 assert "422" in operation["responses"], f"{method} {path}"
                 assert "404" in operation["responses"], f"{method} {path}"
+
+
+EXAMPLES = int(os.environ.get("NEUROLYSIS_TEST_EXAMPLES", "200"))
+"""Of schemathesis for each operation, in the long run."""
 
 
 def _no_server_error(house: tuple[Server, httpx.Client], examples: int) -> dict[str, int]:
@@ -73,4 +78,4 @@ def test_whatever_is_sent_the_program_does_not_fail(house: tuple[Server, httpx.C
 
 @pytest.mark.verify
 def test_much_is_sent_and_the_program_does_not_fail(house: tuple[Server, httpx.Client]) -> None:
-    _no_server_error(house, examples=60)
+    _no_server_error(house, examples=EXAMPLES)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from neurolysis.app.demo import demo_case
+from neurolysis.app.view_notices import notice_citations, shown
 from neurolysis.app.view_sources import known_citations
 from neurolysis.app.view_steps import step_data
 from neurolysis.app.view_words import CITED, KEPT, cited_in, label, worded, words
+from neurolysis.plan import Notice
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,14 @@ def test_no_step_sends_raw_ids_or_plain_units(step: str) -> None:
         assert not re.search(r"\b[cm]m[23]\b", text), text
     for ids in found["cited"].values():
         assert set(ids) <= set(found["citations"])
+
+
+def test_every_stop_says_where_it_comes_from() -> None:
+    with_source = Notice(severity="stop", code="a", text="too much (EV186), 4 mm2", source="EV008")
+    without = Notice(severity="stop", code="b", text="no plan yet")
+    first, second = shown([with_source, without])
+    assert (first.text, first.source) == ("too much (Lord 1996), 4 mm²", "EV008")
+    assert second.source.startswith("assumption:")
+    assert notice_citations([with_source, without]) == {
+        id: known_citations()[id] for id in ("EV008", "EV186")
+    }

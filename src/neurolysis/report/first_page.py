@@ -70,6 +70,15 @@ def first_page(
     )
 
 
+def approved(result: PlanResult) -> Iterator[tuple[str, str]]:
+    """Who approved this very plan and why, as they said it; nothing for a draft."""
+    approval = valid_approval(result)
+    if approval is not None:
+        yield "Approved by", approval.name
+        if approval.reason:
+            yield "Reason", approval.reason
+
+
 def first_headline(result: PlanResult) -> Headline:
     """The delivery's own answer where it has one, else filled quadrants, else covered length."""
     if result.exposure.answer is not None:
@@ -101,7 +110,7 @@ def nerve_title(result: PlanResult) -> str:
 
 
 def who(result: PlanResult) -> Facts:
-    """The person, by pseudonym."""
+    """The person, by pseudonym; and who approved the plan, why."""
     patient, case = result.case.patient, result.case
     rows = [("Patient", patient.id)]
     person: list[str] = [patient.sex] if patient.sex != "unknown" else []
@@ -110,6 +119,7 @@ def who(result: PlanResult) -> Facts:
     rows += [("Person", ", ".join(person))] if person else []
     rows.append(("Case", case.id))
     rows += [("Complaint", case.complaint)] if case.complaint else []
+    rows += approved(result)
     return Facts("Who", tuple(rows))
 
 

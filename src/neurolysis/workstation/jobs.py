@@ -188,11 +188,16 @@ class JobBook:
                     return self._claimed(connection, job_id)
         return None
 
-    def unfinished(self, worker: str) -> tuple[Claimed, ...]:
-        """Jobs that this worker had in hand when it ended; each call counts as one more attempt."""
+    def unfinished(self, worker: str, *, counts: bool = True) -> tuple[Claimed, ...]:
+        """Jobs that this worker had in hand when it ended.
+
+        Args:
+            counts: whether that is one more attempt; not where the whole server ended, for no job did that.
+        """
         mine = sa.and_(_JOB.c.worker == worker, _JOB.c.state.in_(("running", "cancelling")))
         with self._engine.begin() as connection:
-            connection.execute(_JOB.update().where(mine).values(attempts=_JOB.c.attempts + 1))
+            if counts:
+                connection.execute(_JOB.update().where(mine).values(attempts=_JOB.c.attempts + 1))
             ids = (
                 connection.execute(sa.select(_JOB.c.id).where(mine).order_by(_JOB.c.created_at))
                 .scalars()

@@ -105,6 +105,7 @@ class CaseAnswer(BaseModel):
     case: Plain
     files: dict[str, str]
     stops: list[Notice]
+    citations: dict[str, str]
     approval: Plain | None
     draft: dict[str, DraftAnswer]
 
@@ -212,13 +213,17 @@ class DocumentAnswer(BaseModel):
 
 
 class Stops(BaseModel):
-    """What stops approval now, in words; ``plan`` is the plan that was looked at."""
+    """What stops approval now, in words; ``plan`` is the plan that was looked at.
+
+    ``citations`` are those of the sources the stops name; a stop without one says ``assumption: ...``.
+    """
 
     plan: int | None
     stops: list[Notice]
     recheck: list[str]
     mark: str
     overridable: list[str]
+    citations: dict[str, str]
 
 
 class NewUser(Body):

@@ -39,12 +39,19 @@ class Worker:
     Args:
         name: of this worker; unique among those that run, the same after each start.
         lease_s: how long another worker may be silent before its jobs are taken over.
+        again: whether it was started anew by a server that goes on: then a job may have ended it.
     """
 
     def __init__(
-        self, name: str, database_url: str | None, folder: Path, lease_s: float = LEASE_SECONDS
+        self,
+        name: str,
+        database_url: str | None,
+        folder: Path,
+        *,
+        lease_s: float = LEASE_SECONDS,
+        again: bool = False,
     ) -> None:
-        self._name, self._folder, self._lease_s = name, folder, lease_s
+        self._name, self._folder, self._lease_s, self._again = name, folder, lease_s, again
         self._heard: dict[str, tuple[int, float]] = {}
         self._looked = 0.0
         book_url, self._steps_url = job_urls(database_url, folder)
@@ -56,7 +63,7 @@ class Worker:
         """Work until the process is ended."""
         threading.Thread(target=self._beat, daemon=True).start()
         self._launch()
-        for left in self._book.unfinished(self._name):
+        for left in self._book.unfinished(self._name, counts=self._again):
             self._do(left)
         while True:
             job = self._book.claim(self._name)
@@ -198,7 +205,13 @@ def main() -> None:
     single_threaded()
     told = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Worker(told["name"], told["database_url"], Path(told["folder"]), told.get("lease_s", LEASE_SECONDS)).run()
+    Worker(
+        told["name"],
+        told["database_url"],
+        Path(told["folder"]),
+        lease_s=told.get("lease_s", LEASE_SECONDS),
+        again=told.get("again", False),
+    ).run()
 
 
 if __name__ == "__main__":

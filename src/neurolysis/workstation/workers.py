@@ -74,6 +74,7 @@ class Workers:
         )
         assert process.stdin is not None  # noqa: S101 (for the type checker)
         with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps({"name": name, **self._told}).encode() + b"\n")
+            told = {"name": name, "again": name in self._running, **self._told}
+            process.stdin.write(json.dumps(told).encode() + b"\n")
             process.stdin.flush()
         return process

@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from neurolysis.app.case_files import collected, named_files
 from neurolysis.app.cases import load_case
+from neurolysis.app.view_notices import notice_citations, shown
 from neurolysis.errors import ForbiddenError, InputError, NotFoundError
 from neurolysis.records.store import Principal, Store
 from neurolysis.records.store.values import CasePage, CaseVersion, StoredCase
@@ -181,6 +182,7 @@ def drop_draft(case_id: CaseId, kind: DraftKind, who: Who, store: Records) -> Do
 def answer(store: Store, who: Principal, stored: StoredCase) -> CaseAnswer:
     """A case with where its newest plan stands and which drafts there are."""
     status = newest_status(store, who, stored.id)
+    stops = status.open_stops if status else ()
     return CaseAnswer(
         id=stored.id,
         version=stored.version,
@@ -190,7 +192,8 @@ def answer(store: Store, who: Principal, stored: StoredCase) -> CaseAnswer:
         trashed=stored.trashed,
         case=stored.case.model_dump(mode="json"),
         files=dict(stored.files),
-        stops=list(status.open_stops) if status else [],
+        stops=shown(stops),
+        citations=notice_citations(stops),
         approval=status.model_dump(mode="json") if status else None,
         draft=_drafts(store, who, stored),
     )

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from neurolysis.app.exposure_files import HEAD, field_file
+from neurolysis.app.view_notices import notice_citations, shown
 from neurolysis.app.view_sources import citations_of
 from neurolysis.approval import Approval
 from neurolysis.plan import Notice
@@ -142,11 +143,12 @@ def stops(case_id: CaseId, who: Who, store: Records) -> Stops:
     if status is None:
         text = "There is no plan yet: run a simulation."
         none = Notice(severity="stop", code="no_plan", text=text, overridable=False)
-        return Stops(plan=None, stops=[none], recheck=[], mark="DRAFT", overridable=[])
+        return Stops(plan=None, stops=shown([none]), recheck=[], mark="DRAFT", overridable=[], citations={})
     return Stops(
         plan=status.number,
-        stops=list(status.open_stops),
+        stops=shown(status.open_stops),
         recheck=list(status.recheck),
         mark=status.mark,
         overridable=list(status.overridable),
+        citations=notice_citations(status.open_stops),
     )
