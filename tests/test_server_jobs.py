@@ -404,12 +404,6 @@ def _taken_over(folder: Path, whole: Path, url: str | None, ending: signal.Signa
     server.kill()
 
 
-def test_the_jobs_of_a_dead_machine_are_taken_over(
-    postgres: PostgresServer, tmp_path: Path, whole: Path
-) -> None:
-    _taken_over(tmp_path, whole, postgres.database(), signal.SIGKILL)
-
-
 @pytest.mark.verify
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_jobs_of_a_silent_machine_are_taken_over_once(
