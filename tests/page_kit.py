@@ -131,6 +131,13 @@ def saved(page: Page) -> None:
     page.wait_for_selector(".saving.saved")
 
 
+def box_of(page: Page, selector: str) -> dict[str, float]:
+    """Where something stands on the screen: x, y, width, height in pixels."""
+    found = page.locator(selector).bounding_box()
+    assert found is not None
+    return dict(found)
+
+
 def demo_zip(folder: Path) -> Path:
     """The demonstration's case folder as the ZIP that somebody would drop on the page."""
     packed = io.BytesIO()

@@ -18,6 +18,7 @@ from .page_kit import (
     SLOW_MS,
     TABS,
     Desk,
+    box_of,
     chromium,
     demo_zip,
     needs_browser,
@@ -53,12 +54,6 @@ def desk(browser: Browser, server: Server) -> Iterator[Desk]:
     made = Desk(browser, server)
     yield made
     made.close()
-
-
-def box_of(page: Page, selector: str) -> dict[str, float]:
-    found = page.locator(selector).bounding_box()
-    assert found is not None
-    return dict(found)
 
 
 # ---------------------------------------------------------------- a whole case

@@ -13,6 +13,7 @@ from neurolysis.evidence.instruments import instrument_kind
 from .page_kit import (
     SLOW_MS,
     Desk,
+    box_of,
     chromium,
     needs_browser,
     needs_page,
@@ -206,6 +207,83 @@ def test_something_else_dropped_is_refused_in_words(desk: Desk) -> None:
     page.evaluate(DROP, ["not a case", "notes.txt"])
     page.locator(".problem").wait_for()
     assert "#/case/" not in page.url
+
+
+def test_pain_is_painted_by_drawing_over_the_body(desk: Desk) -> None:
+    case = new_demo(desk.server)
+    page = desk.opened(case, "evaluate")
+    areas = page.locator("svg.back [data-area]")
+    areas.first.wait_for()
+    page.locator("svg.back").scroll_into_view_if_needed()
+    free = [one for one in areas.all() if one.get_attribute("aria-checked") == "false"]
+    boxes = {one: one.bounding_box() for one in free}
+    first = free[0]
+    from_, to = (
+        (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for box in (boxes[first], boxes[max(free[1:], key=lambda one: (boxes[one] or {})["y"])])
+        if box
+    )
+    before = page.locator("svg.back [aria-checked=true]").count()
+    page.mouse.move(*from_)
+    page.mouse.down()
+    page.mouse.move(*to, steps=30)
+    page.mouse.up()
+    painted = page.locator("svg.back [aria-checked=true]").count() - before
+    assert painted >= 3, "everything the stroke crossed"
+    page.mouse.move(*from_, steps=10)
+    assert page.locator("svg.back [aria-checked=true]").count() - before == painted, "the brush was lifted"
+    saved(page)
+    pain = case_of(desk.server, case)["pain"]
+    assert len(pain) >= painted
+    assert sum(bool(one["main"]) for one in pain) == 1
+
+
+def test_a_landmark_is_picked_in_a_slice_and_taken_back(desk: Desk) -> None:
+    case = new_demo(desk.server)
+    page = desk.opened(case, "localize")
+    page.wait_for_selector('[data-plane="axial"] .preview-mark', timeout=SLOW_MS)
+    before = case_of(desk.server, case)["landmarks"]
+    pick = page.get_by_role("button", name="Pick in the slices").first
+    pick.click()
+    page.get_by_text("Picking", exact=True).wait_for()
+    box = box_of(page, '[data-plane="axial"] canvas')
+    assert box["y"] > 0, "the slices are in sight, however far down the list the button was"
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
+    page.get_by_text("is picked. Save to find the target with it.").wait_for()
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    page.wait_for_selector(".saving.saved")
+    pick.click()
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
+    saved(page)
+    after = case_of(desk.server, case)["landmarks"]
+    changed = [one for one in after if one not in before]
+    assert len(changed) == 1
+    assert changed[0]["reviewed"] is False
+    assert len(after) == len({(one["name"], one["side"]) for one in after}), "in place of the old one"
+
+
+def test_the_c_arm_follows_its_sliders(desk: Desk) -> None:
+    case = new_demo(desk.server)
+    page = desk.opened(case, "localize")
+    picture = '[data-plane="fluoroscopy"] canvas'
+    page.wait_for_selector(picture, timeout=SLOW_MS)
+    shot = "sel => document.querySelector(sel).toDataURL()"
+    empty = page.evaluate(shot, picture)
+    wait = "([sel, old]) => document.querySelector(sel).toDataURL() !== old"
+    page.wait_for_function(wait, arg=[picture, empty], timeout=SLOW_MS)
+    page.wait_for_selector(".fluoro .busy", state="detached")
+    front = page.evaluate(shot, picture)
+    page.get_by_label("LAO − RAO").fill("30")
+    page.get_by_label("Cranial − caudal").fill("-15")
+    page.get_by_text("Fluoroscopy, simulated · LAO 30°, caudal 15°").wait_for()
+    page.wait_for_function(wait, arg=[picture, front], timeout=SLOW_MS)
+    page.get_by_role("button", name="AP", exact=True).click()
+    page.get_by_text("Fluoroscopy, simulated · LAO 0°, cranial 0°").wait_for()
+    page.wait_for_function(
+        "([sel, old]) => document.querySelector(sel).toDataURL() === old",
+        arg=[picture, front],
+        timeout=SLOW_MS,
+    )
 
 
 @pytest.mark.verify

@@ -94,7 +94,7 @@ export function Localize({ store, viewer, work }: TabProps) {
       <h1 class="hidden">Localize</h1>
       <div class="workbench">
         <div class="stack">
-          {picking && <div class="notice warn" role="status"><strong>Picking</strong>{capital(plain(picking.name))}: {picking.find}. Click it in a slice, or move the crosshair there and press the button. <button onClick={() => pick(viewer.centre)}>Pick at the crosshair</button> <button class="plain" onClick={() => setPicking(null)}>Stop picking</button></div>}
+          {picking && <div class="notice warn in-sight" role="status" ref={intoSight}><strong>Picking</strong>{capital(plain(picking.name))}: {picking.find}. Click it in a slice, or move the crosshair there and press the button. <button onClick={() => pick(viewer.centre)}>Pick at the crosshair</button> <button class="plain" onClick={() => setPicking(null)}>Stop picking</button></div>}
           <Viewer viewer={viewer} lesion={lesion} activeTip={activeTip} onPick={picking ? pick : undefined} onNeedle={count ? moved : undefined} beside={viewer.volume && <Fluoro viewer={viewer} activeTip={activeTip} views={catalogue.views} />} />
         </div>
         <div class="stack">
@@ -150,6 +150,11 @@ function TargetFacts({ data }: { data: Localization }) {
       {data.needs.unknown.length > 0 && <details><summary>What is not known ({data.needs.unknown.length})</summary><ul class="lines">{data.needs.unknown.map((one) => <li key={one}>{one}</li>)}</ul></details>}
     </div>
   );
+}
+
+/** The slices stand beside a long list: whoever starts picking far down it is brought to them. */
+function intoSight(notice: HTMLElement | null): void {
+  notice?.scrollIntoView({ block: "start" });
 }
 
 function Landmarks(props: { data: Localization; picking: Landmark | null; onPick: (one: Landmark) => void; hasImage: boolean }) {

@@ -215,7 +215,7 @@ def repeat_advice(condition: str | None, group: str, technique: str) -> RepeatAd
     if not rows:
         return RepeatAdvice(text="On repeating this technique here: none found.")
     said = tuple(
-        f"{row.id}: {row.definition} ({_number(row.value, row.low, row.high)} {row.unit})" for row in rows
+        f"{row.definition}: {_number(row.value, row.low, row.high)} {row.unit} [{row.id}]" for row in rows
     )
     return RepeatAdvice(text="What was read on repeating; a clinician decides with the patient.", rows=said)
 

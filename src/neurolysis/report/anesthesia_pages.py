@@ -90,7 +90,7 @@ def _injections(case: Case) -> Table:
             (
                 i.purpose,
                 i.agent
-                + (f" + epinephrine {i.epinephrine_mcg_per_ml:g} ug/mL" if i.epinephrine_mcg_per_ml else ""),
+                + (f" + epinephrine {i.epinephrine_mcg_per_ml:g} µg/mL" if i.epinephrine_mcg_per_ml else ""),
                 f"{i.mg_per_ml / 10:g} %",
                 f"{i.volume_ml:g}",
                 f"{i.mg:g}" + ("" if i.dose_mg is not None else " (not confirmed)"),
