@@ -49,7 +49,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 test: lint page
-	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m pytest -m "not verify" -n 2 --dist loadfile
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m pytest -m "not verify" -n 2 --dist loadfile -rs
 
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify
