@@ -12,7 +12,12 @@ from hypothesis import settings
 from .postgres import PostgresServer, find_programs
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from neurolysis.records.store import Store
+
+    from .page_kit import Desk
+    from .server_kit import Server
 
 # How long one example takes depends on the machine and on what else it does; a test must not.
 settings.register_profile("house", deadline=None)
@@ -49,6 +54,25 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip("needs the Debian package postgresql")
     with PostgresServer.started(programs) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one a file of tests."""
+    from .page_kit import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def desk(browser: Browser, server: Server) -> Iterator[Desk]:
+    """Somebody at the workstation of the file's own ``server``; at the end nothing may have failed there."""
+    from .page_kit import Desk
+
+    made = Desk(browser, server)
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -19,7 +19,6 @@ from .page_kit import (
     TABS,
     Desk,
     box_of,
-    chromium,
     demo_zip,
     needs_browser,
     needs_modules,
@@ -41,19 +40,6 @@ pytestmark = [pytest.mark.chromium, needs_browser, needs_page]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("page") / "store", workers=1) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def desk(browser: Browser, server: Server) -> Iterator[Desk]:
-    made = Desk(browser, server)
-    yield made
-    made.close()
 
 
 # ---------------------------------------------------------------- a whole case

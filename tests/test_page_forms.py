@@ -14,7 +14,6 @@ from .page_kit import (
     SLOW_MS,
     Desk,
     box_of,
-    chromium,
     needs_browser,
     needs_page,
     new_demo,
@@ -24,7 +23,7 @@ from .page_kit import (
 from .server_kit import Server, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Locator
 
 pytestmark = [pytest.mark.chromium, needs_browser, needs_page]
 
@@ -33,19 +32,6 @@ pytestmark = [pytest.mark.chromium, needs_browser, needs_page]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("forms") / "store", workers=1) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def desk(browser: Browser, server: Server) -> Iterator[Desk]:
-    made = Desk(browser, server)
-    yield made
-    made.close()
 
 
 def case_of(server: Server, case: str) -> dict[str, Any]:

@@ -59,8 +59,8 @@ def case_from_fhir(bundle: Mapping[str, Any]) -> tuple[Case, tuple[Ignored, ...]
     Raises:
         InputError: not a Bundle, no Patient or several, or a patient field out of range.
     """
-    if _at(bundle, "resourceType") != "Bundle":
-        raise InputError("not a FHIR bundle", where="resourceType", found=_at(bundle, "resourceType"))
+    if at(bundle, "resourceType") != "Bundle":
+        raise InputError("not a FHIR bundle", where="resourceType", found=at(bundle, "resourceType"))
     resources = _by_address(bundle)
     where, patient = _only_patient(resources)
     own = {where, f"Patient/{patient.get('id')}"}
@@ -86,7 +86,7 @@ def _by_address(bundle: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Resources by address; one without an address gets its place in the bundle."""
     found: dict[str, dict[str, Any]] = {}
     for number, entry in enumerate(bundle.get("entry") or []):
-        resource = _at(entry, "resource")
+        resource = at(entry, "resource")
         if not isinstance(resource, dict):
             continue
         url = str(entry.get("fullUrl") or f"{resource.get('resourceType')}/{resource.get('id', number)}")
@@ -128,8 +128,8 @@ def _case(bundle: Mapping[str, Any], patient: Mapping[str, Any], kept: Mapping[s
 
 
 def _own_identifier(identifiers: Any) -> str | None:
-    own = (i for i in identifiers or [] if str(_at(i, "system")).startswith(OWN))
-    return next((str(_at(item, "value")) for item in own), None)
+    own = (i for i in identifiers or [] if str(at(i, "system")).startswith(OWN))
+    return next((str(at(item, "value")) for item in own), None)
 
 
 def _patient(patient: Mapping[str, Any], patient_id: Any, kept: Mapping[str, list[Any]]) -> Patient:
@@ -158,7 +158,7 @@ def _read(resource: Resource, own: set[str], resources: Resource) -> tuple[str, 
     kind = str(resource.get("resourceType"))
     if kind not in READERS:
         raise _Unused("the case has no field for this kind of resource")
-    about = _at(resource, "patient" if kind == "AllergyIntolerance" else "subject", "reference")
+    about = at(resource, "patient" if kind == "AllergyIntolerance" else "subject", "reference")
     if about not in own:
         raise _Unused("it names no patient, or another one")
     try:
@@ -188,14 +188,14 @@ def _allergy(resource: Resource, resources: Resource) -> tuple[str, str]:
 
 def _doubt(resource: Resource) -> str:
     """How sure a statement is, in words; refuted and mistaken ones are not used."""
-    status = _at(resource, "verificationStatus", "coding", 0, "code")
+    status = at(resource, "verificationStatus", "coding", 0, "code")
     if status in ("refuted", "entered-in-error"):
         raise _Unused(f"verification status {status}")
     return "" if status in (None, "confirmed") else f" ({status})"
 
 
 def _require_status(resource: Resource, allowed: set[str]) -> None:
-    found = _at(resource, "clinicalStatus", "coding", 0, "code")
+    found = at(resource, "clinicalStatus", "coding", 0, "code")
     if found is not None and found not in allowed:
         raise _Unused(f"clinical status {found}")
 
@@ -203,7 +203,7 @@ def _require_status(resource: Resource, allowed: set[str]) -> None:
 def _medication(resource: Resource, resources: Resource) -> tuple[str, Medication]:
     status = str(resource.get("status"))
     ended = status in ("stopped", "completed")
-    stopped = _day(_at(resource, "effectivePeriod", "end")) if ended else None
+    stopped = _day(at(resource, "effectivePeriod", "end")) if ended else None
     if ended and stopped is None:
         raise _Unused(f"status {status} and no date of the end")
     if not ended and status not in ("active", "on-hold", "unknown"):
@@ -215,8 +215,8 @@ def _medication(resource: Resource, resources: Resource) -> tuple[str, Medicatio
 def _drug(resource: Resource, resources: Resource) -> str:
     if "medicationCodeableConcept" in resource:
         return _named(resource, "medicationCodeableConcept")
-    reference = str(_at(resource, "medicationReference", "reference"))
-    contained = {f"#{_at(r, 'id')}": r for r in resource.get("contained") or []}
+    reference = str(at(resource, "medicationReference", "reference"))
+    contained = {f"#{at(r, 'id')}": r for r in resource.get("contained") or []}
     named = {f"{r.get('resourceType')}/{r.get('id')}": r for r in resources.values()}
     drug = contained.get(reference) or resources.get(reference) or named.get(reference)
     if drug is None:
@@ -233,11 +233,11 @@ def _dose(resource: Resource) -> str:
 def _one_dose(dosage: Mapping[str, Any]) -> str:
     if dosage.get("text"):
         return str(dosage["text"])
-    amount, repeat = _at(dosage, "doseAndRate", 0, "doseQuantity"), _at(dosage, "timing", "repeat")
+    amount, repeat = at(dosage, "doseAndRate", 0, "doseQuantity"), at(dosage, "timing", "repeat")
     words = []
-    if _at(amount, "value") is not None:
+    if at(amount, "value") is not None:
         words.append(" ".join(filter(None, (str(amount["value"]), amount.get("unit", "")))))
-    if _at(repeat, "frequency") is not None:
+    if at(repeat, "frequency") is not None:
         often = f"{repeat['frequency']} times per {repeat.get('period', '')} {repeat.get('periodUnit', '')}"
         words.append(often.strip())
     if dosage.get("asNeededBoolean"):
@@ -261,9 +261,9 @@ def _observation(resource: Resource, resources: Resource) -> tuple[str, Any]:
 
 def _measured(resource: Resource, unit: str, field: str) -> tuple[date | None, float]:
     quantity = resource.get("valueQuantity")
-    if _unit(quantity) != unit or _at(quantity, "comparator"):
+    if _unit(quantity) != unit or at(quantity, "comparator"):
         raise _Unused(f"not an exact value in {unit}")
-    patient = Patient.model_validate({"id": "x", field: _at(quantity, "value")})
+    patient = Patient.model_validate({"id": "x", field: at(quantity, "value")})
     return _day(resource.get("effectiveDateTime")), getattr(patient, field)
 
 
@@ -271,7 +271,7 @@ def _score(resource: Resource, code: str | None) -> Score:
     low, high = _extension(resource, "score-minimum"), _extension(resource, "score-maximum")
     return Score(
         instrument=PAIN_SCORE if code == PAIN else _named(resource),
-        total=_at(resource, "valueQuantity", "value"),
+        total=at(resource, "valueQuantity", "value"),
         minimum=0.0 if low is None else low,
         maximum=10.0 if high is None else high,
         observed=_day(resource.get("effectiveDateTime")),
@@ -296,7 +296,7 @@ def _finding(resource: Resource) -> Finding:
 
 
 def _finding_kind(resource: Resource) -> Any:
-    codings = [c for category in resource.get("category") or [] for c in _at(category, "coding") or []]
+    codings = [c for category in resource.get("category") or [] for c in at(category, "coding") or []]
     own = [c["code"] for c in codings if c.get("system") == OWN + "finding-kind"]
     standard = [c["code"] for c in codings if c.get("code") in ("laboratory", "exam")]
     if own or standard:
@@ -311,7 +311,7 @@ def _value(resource: Resource) -> tuple[float | None, str, str]:
     if quantity is None:
         concept = _text(resource.get("valueCodeableConcept"))
         return None, "", str(resource.get("valueString") or concept or "")
-    number, unit = _at(quantity, "value"), _unit(quantity)
+    number, unit = at(quantity, "value"), _unit(quantity)
     if number is None:
         return None, unit, ""
     text = " ".join(filter(None, (quantity.get("comparator"), str(number), unit)))
@@ -319,11 +319,11 @@ def _value(resource: Resource) -> tuple[float | None, str, str]:
 
 
 def _unit(quantity: Any) -> str:
-    return str(_at(quantity, "unit") or _at(quantity, "code") or "")
+    return str(at(quantity, "unit") or at(quantity, "code") or "")
 
 
 def _extension(resource: Resource, name: str) -> Any:
-    own = (i for i in resource.get("extension") or [] if _at(i, "url") == OWN + name)
+    own = (i for i in resource.get("extension") or [] if at(i, "url") == OWN + name)
     return next((item.get("valueDecimal", item.get("valueString")) for item in own), None)
 
 
@@ -335,11 +335,11 @@ def _named(resource: Resource, element: str = "code") -> str:
 
 
 def _text(concept: Any) -> str:
-    return str(_at(concept, "text") or _at(concept, "coding", 0, "display") or "")
+    return str(at(concept, "text") or at(concept, "coding", 0, "display") or "")
 
 
 def _codings(resource: Resource) -> list[Mapping[str, Any]]:
-    return [c for c in _at(resource, "code", "coding") or [] if isinstance(c, Mapping)]
+    return [c for c in at(resource, "code", "coding") or [] if isinstance(c, Mapping)]
 
 
 def _day(text: Any) -> date | None:
@@ -348,8 +348,8 @@ def _day(text: Any) -> date | None:
     return date.fromisoformat(found.group()) if found else None
 
 
-def _at(data: Any, *path: str | int) -> Any:
-    """The element at a path of keys and places, or None where any of them is missing."""
+def at(data: Any, *path: str | int) -> Any:
+    """The element at a path of keys and places, or None where any of them is missing or of another form."""
     for part in path:
         if isinstance(part, str) and isinstance(data, Mapping):
             data = data.get(part)

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from neurolysis.case import Answers, Case, PainArea, Target
-from neurolysis.case_fhir import CARRIED, Ignored, case_from_fhir
+from neurolysis.case_fhir import CARRIED, Ignored, at, case_from_fhir
 from neurolysis.records.fhir.clinical import PAIN_AREA, TREATED
 from neurolysis.records.fhir.orders import TARGET_WORDS
-from neurolysis.records.fhir.terms import OWN, Resource, at, extension_value, listed
+from neurolysis.records.fhir.terms import OWN, Resource, extension_value, listed
 from neurolysis.scores.fhir import PREFIX
 
 NATIVE = (*CARRIED[3:], "condition", "pain", "questionnaires", "target")

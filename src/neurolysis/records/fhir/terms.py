@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from neurolysis.case_fhir import at
 from neurolysis.quantity import canonical_json
 
 OWN = "urn:neurolysis:"
@@ -135,18 +136,6 @@ def notes(*texts: str) -> Resource:
     """``{"note": [...]}`` of the texts that say something."""
     kept = [{"text": text} for text in texts if text]
     return {"note": kept} if kept else {}
-
-
-def at(data: Any, *path: str | int) -> Any:
-    """The element at a path of keys and places, or None where any of them is missing or of another form."""
-    for part in path:
-        if isinstance(part, str) and isinstance(data, Mapping):
-            data = data.get(part)
-        elif isinstance(part, int) and isinstance(data, list) and part < len(data):
-            data = data[part]
-        else:
-            return None
-    return data
 
 
 def listed(data: Any, *path: str | int) -> list[Any]:
